@@ -1,0 +1,10 @@
+"""The zoo: NumPyro model functions, each a joint distribution as a textbook writes it."""
+
+from .hypotheses import linear as linear
+from .hypotheses import mlp as mlp
+from .hypotheses import polynomial as polynomial
+from .mixture import fixed_variance_mixture as fixed_variance_mixture
+from .naive_bayes import gaussian_naive_bayes as gaussian_naive_bayes
+from .regression import linear_regression as linear_regression
+from .softmax import softmax_regression as softmax_regression
+from .spec import Spec as Spec

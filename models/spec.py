@@ -1,0 +1,29 @@
+"""What the data decide about a model: sizes, and each column's location and scale."""
+
+from dataclasses import dataclass, field
+
+import jax
+from jax import Array
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Spec:
+    """Sizes and units of a table, so that default priors are weakly informative in the data's own units.
+
+    loc, scale: mean and standard deviation of each column, in the column's unit, shape (features,).
+    y_loc, y_scale: the same for a numeric response, scalars; 0 and 1 where y is a label.
+    rows, features, classes: how many rows, columns and label names there are. ``classes`` is 2 where
+    no label is known, the least that makes a mixture.
+
+    The arrays are leaves of a JAX pytree and the sizes are static, so a compiled program is shared by
+    all tables of one shape.
+    """
+
+    loc: Array
+    scale: Array
+    y_loc: Array
+    y_scale: Array
+    rows: int = field(metadata={"static": True})
+    features: int = field(metadata={"static": True})
+    classes: int = field(metadata={"static": True})

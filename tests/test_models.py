@@ -1,0 +1,49 @@
+"""Each model's log joint against one written by hand in SciPy."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpyro.infer.util import log_density
+from scipy import stats
+
+from bayeszoo.models import Spec, fixed_variance_mixture, gaussian_naive_bayes
+
+X = np.array([[1.0, 20.0], [2.0, 30.0], [4.0, 25.0]])
+Y = np.array([0, 1, 1])
+PI = np.array([0.3, 0.7])
+MU = np.array([[1.5, 22.0], [2.5, 28.0]])
+SIGMA = np.array([[0.5, 3.0], [1.0, 4.0]])
+
+
+def spec() -> Spec:
+    return Spec(jnp.asarray(X.mean(0)), jnp.asarray(X.std(0)), jnp.zeros(()), jnp.ones(()), 3, 2, 2)
+
+
+def density(model, params, **keywords):
+    with jax.enable_x64(True):
+        value, _ = log_density(model, (X, Y), {"spec": spec(), **keywords}, params)
+        return float(value)
+
+
+def test_gaussian_naive_bayes_by_hand():
+    by_hand = (
+        stats.dirichlet(np.ones(2)).logpdf(PI)
+        + stats.norm(X.mean(0), 2 * X.std(0)).logpdf(MU).sum()
+        + stats.lognorm(1.0, scale=X.std(0) / 2).logpdf(SIGMA).sum()
+        + np.log(PI[Y]).sum()
+        + stats.norm(MU[Y], SIGMA[Y]).logpdf(X).sum()
+    )
+    got = density(gaussian_naive_bayes, {"pi": PI, "mu": MU, "sigma": SIGMA})
+    assert got == pytest.approx(by_hand, rel=1e-6)
+
+
+def test_fixed_variance_mixture_by_hand():
+    by_hand = (
+        stats.dirichlet(np.ones(2)).logpdf(PI)
+        + stats.norm(X.mean(0), 2 * X.std(0)).logpdf(MU).sum()
+        + np.log(PI[Y]).sum()
+        + stats.norm(MU[Y], 1.5).logpdf(X).sum()
+    )
+    got = density(fixed_variance_mixture, {"pi": PI, "mu": MU}, k=2, sigma=1.5)
+    assert got == pytest.approx(by_hand, rel=1e-6)

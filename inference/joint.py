@@ -1,0 +1,220 @@
+"""One model function, read row by row: structure, log densities and draws, by NumPyro's effect handlers.
+
+Rows are independent given the parameters, so every density is a sum over rows of a density of one row. The model
+runs on a table of one row and ``jax.vmap`` does the rest.
+"""
+
+import inspect
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+from functools import partial, singledispatch
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from numpyro import distributions as dist
+from numpyro import handlers
+from numpyro.distributions import biject_to
+from numpyro.primitives import Messenger
+
+from ..models.spec import Spec
+from .errors import ModelError
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A model function with its bound hyperparameters; equal bindings are equal, so compiled programs are shared."""
+
+    function: Callable
+    keywords: tuple[tuple[str, Hashable], ...] = ()
+
+    def __call__(self, x: Array | None, y: Array | None, spec: Spec) -> Any:
+        parameters = inspect.signature(self.function).parameters
+        keywords = dict(self.keywords)
+        if "spec" in parameters:
+            keywords["spec"] = spec
+        positional = [p for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+        return self.function(*(x, y)[: len(positional)], **keywords)
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+
+def declare(model: Callable) -> Declared | Callable:
+    """Make a model hashable by what it is; one with unhashable or positional bindings stays itself, by identity."""
+    if not isinstance(model, partial):
+        return Declared(model)
+    keywords = tuple(sorted(model.keywords.items()))
+    if model.args or not all(isinstance(value, Hashable) for _, value in keywords):
+        return Declared(_named(model))
+    return Declared(model.func, keywords)
+
+
+def _named(model: partial) -> Callable:
+    def bound(x: Array | None = None, y: Array | None = None, *, spec: Spec | None = None) -> Any:
+        wants_spec = "spec" in inspect.signature(model.func).parameters
+        return model(x, y, **({"spec": spec} if wants_spec else {}))
+
+    bound.__name__ = model.func.__name__
+    return bound
+
+
+@dataclass(frozen=True)
+class Site:
+    """A parameter site: its shape, the shape of its unconstrained value and the names of its dims."""
+
+    shape: tuple[int, ...]
+    free: tuple[int, ...]
+    dims: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What one trace says of a model. ``classes`` is None where y is no label."""
+
+    sites: tuple[tuple[str, Site], ...]
+    generative: bool
+    has_y: bool
+    classes: int | None
+
+    @property
+    def size(self) -> int:
+        """Number of unconstrained parameters."""
+        return sum(_count(site.free) for _, site in self.sites)
+
+
+def _count(shape: tuple[int, ...]) -> int:
+    count = 1
+    for n in shape:
+        count *= n
+    return count
+
+
+def one_row(spec: Spec) -> Spec:
+    return replace(spec, rows=1)
+
+
+def structure(model: Declared, spec: Spec) -> Structure:
+    """Read the parameter sites, and whether x and y are sampled, off one abstract trace."""
+    found: dict[str, Any] = {}
+
+    def look(key: Array) -> None:
+        with handlers.trace() as trace, handlers.seed(rng_seed=key):
+            model(jnp.zeros((1, spec.features)), None, one_row(spec))
+        found.update(_sites(trace))
+
+    jax.eval_shape(look, jax.random.key(0))
+    y, generative = found.pop("y", None), found.pop("x", False)
+    if y is None and not generative:
+        raise ModelError(
+            f"{model.name} samples neither a site 'x' nor a site 'y'; "
+            "call the data's site 'x' and the label's or response's site 'y'."
+        )
+    return Structure(tuple(found.items()), generative, y is not None, y["classes"] if y else None)
+
+
+def _sites(trace: dict) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, site in trace.items():
+        if site["type"] == "param":
+            raise ModelError(f"site '{name}' is a numpyro.param; give it a prior with numpyro.sample instead.")
+        if site["type"] != "sample":
+            continue
+        if name == "x":
+            found["x"] = True
+            continue
+        if name == "y":
+            found["y"] = {"classes": _classes(site["fn"])}
+            continue
+        if site["is_observed"]:
+            raise ModelError(f"site '{name}' is observed; the sites of the data are called 'x' and 'y'.")
+        if site["fn"].support.is_discrete:
+            raise ModelError(f"site '{name}' is discrete and hidden; only the label 'y' is summed out.")
+        free = biject_to(site["fn"].support).inverse_shape(site["value"].shape)
+        found[name] = Site(site["value"].shape, free, _dims(name, site))
+    return found
+
+
+def _classes(fn: dist.Distribution) -> int | None:
+    if not getattr(fn, "has_enumerate_support", False):
+        return None
+    return int(fn.enumerate_support(expand=False).shape[0])
+
+
+def _dims(name: str, site: dict) -> tuple[str, ...]:
+    batch = len(site["fn"].batch_shape)
+    names = [f"{name}_dim_{i}" for i in range(site["value"].ndim)]
+    for frame in site["cond_indep_stack"]:
+        names[batch + frame.dim] = frame.name
+    for i, dim in enumerate(site["infer"].get("event_dims", ())):
+        names[batch + i] = dim
+    return tuple(names)
+
+
+class Lift(Messenger):
+    """Give each parameter site the value its unconstrained vector maps to; keep log prior and log |Jacobian|."""
+
+    def __init__(self, free: dict[str, Array]) -> None:
+        super().__init__(None)
+        self.free = free
+        self.values: dict[str, Array] = {}
+        self.log_prior: Array | float = 0.0
+        self.log_jacobian: Array | float = 0.0
+
+    def process_message(self, msg: dict) -> None:
+        if msg["type"] != "sample" or msg["name"] not in self.free:
+            return
+        free = self.free[msg["name"]]
+        transform = biject_to(msg["fn"].support)
+        msg["value"] = value = transform(free)
+        self.values[msg["name"]] = value
+        self.log_prior += jnp.sum(msg["fn"].log_prob(value))
+        self.log_jacobian += jnp.sum(transform.log_abs_det_jacobian(free, value))
+
+
+def split(vector: Array, sites: tuple[tuple[str, Site], ...]) -> dict[str, Array]:
+    """Cut a flat unconstrained vector, shape (..., size), into the sites' unconstrained values."""
+    values, start = {}, 0
+    for name, site in sites:
+        stop = start + _count(site.free)
+        values[name] = vector[..., start:stop].reshape(vector.shape[:-1] + site.free)
+        start = stop
+    return values
+
+
+@singledispatch
+def log_prob_seen(fn: dist.Distribution, value: Array, seen: Array) -> Array:
+    """log density of the features that were seen, the others integrated out.
+
+    Exact for a distribution that factorises over features; another kind registers its own rule.
+    """
+    raise ModelError(
+        f"missing features cannot be integrated out of a {type(fn).__name__}; drop or fill the rows that miss one."
+    )
+
+
+@log_prob_seen.register
+def _(fn: dist.Independent, value: Array, seen: Array) -> Array:
+    return jnp.sum(jnp.where(seen, fn.base_dist.log_prob(value), 0.0), axis=-1)
+
+
+@log_prob_seen.register
+def _(fn: dist.ExpandedDistribution, value: Array, seen: Array) -> Array:
+    return log_prob_seen(fn.base_dist, value, seen)
+
+
+def row_terms(
+    model: Declared, reader: Messenger, spec: Spec, x: Array, seen: Array | None, y: Array
+) -> dict[str, Array]:
+    """log density of sites 'x' and 'y' for one row x (features,), seen (features,), y scalar."""
+    with handlers.trace() as trace, reader:
+        model(x[None], y[None], one_row(spec))
+    terms = {}
+    for name, value in (("x", x[None]), ("y", y[None])):
+        if name in trace and trace[name]["type"] == "sample":
+            fn = trace[name]["fn"]
+            partly = name == "x" and seen is not None
+            terms[name] = jnp.sum(log_prob_seen(fn, value, seen[None]) if partly else fn.log_prob(value))
+    return terms

@@ -1,0 +1,147 @@
+"""The log density over unconstrained parameters that every fit works on, and its mode."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpyro import handlers
+from scipy.optimize import minimize
+
+from ..models.spec import Spec
+from .errors import NoMaximumError
+from .joint import Declared, Lift, Structure, one_row, row_terms, split
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Rows:
+    """Data as compiled programs see it. x: (rows, features); seen: the same, or None where nothing is missing.
+
+    y holds codes or responses for the rows whose y is known; the first len(y) rows are those.
+    """
+
+    x: Array
+    seen: Array | None
+    y: Array
+
+
+def log_likelihood(model: Declared, shape: Structure, free: dict[str, Array], spec: Spec, rows: Rows) -> Array:
+    """sum_i log P(x_i, y_i) over rows whose y is known, plus sum_i log sum_k P(x_i, k) over the others."""
+    known = rows.y.shape[0]
+
+    def term(x: Array, seen: Array | None, y: Array) -> Array:
+        return sum(row_terms(model, Lift(free), spec, x, seen, y).values())
+
+    over_rows = jax.vmap(term, in_axes=(0, None if rows.seen is None else 0, 0))
+    total = jnp.zeros(())
+    head = None if rows.seen is None else rows.seen[:known]
+    tail = None if rows.seen is None else rows.seen[known:]
+    if known:
+        total += over_rows(rows.x[:known], head, rows.y).sum()
+    if known < rows.x.shape[0]:
+        same_label = jax.vmap(term, in_axes=(0, None if rows.seen is None else 0, None))
+        labels = jnp.arange(shape.classes or 1)
+        total += jax.nn.logsumexp(jax.vmap(lambda k: same_label(rows.x[known:], tail, k))(labels), axis=0).sum()
+    return total
+
+
+@partial(jax.jit, static_argnames=("model", "shape", "prior", "jacobian"))
+def log_target(
+    vector: Array, spec: Spec, rows: Rows, *, model: Declared, shape: Structure, prior: bool, jacobian: bool
+) -> Array:
+    """log-likelihood of a flat unconstrained vector, plus log prior and log |Jacobian| where asked for."""
+    free = split(vector, shape.sites)
+    lift = Lift(free)
+    with lift:
+        model(jnp.zeros((1, spec.features)), _any_y(shape), one_row(spec))
+    value = log_likelihood(model, shape, free, spec, rows)
+    return value + (lift.log_prior if prior else 0.0) + (lift.log_jacobian if jacobian else 0.0)
+
+
+def _any_y(shape: Structure) -> Array:
+    return jnp.zeros(1, dtype=int if shape.classes else float)
+
+
+@partial(jax.jit, static_argnames=("model", "shape"))
+def constrain(vectors: Array, spec: Spec, *, model: Declared, shape: Structure) -> dict[str, Array]:
+    """Parameters of each flat vector, vectors: (draws, size)."""
+
+    def one(vector: Array) -> dict[str, Array]:
+        lift = Lift(split(vector, shape.sites))
+        with lift:
+            model(jnp.zeros((1, spec.features)), _any_y(shape), one_row(spec))
+        return lift.values
+
+    return jax.vmap(one)(vectors)
+
+
+@partial(jax.jit, static_argnames=("model", "shape", "draws"))
+def prior_vectors(key: Array, spec: Spec, *, model: Declared, shape: Structure, draws: int) -> Array:
+    """Draws from the prior as flat unconstrained vectors, (draws, size)."""
+    from numpyro.distributions import biject_to
+
+    def one(key: Array) -> Array:
+        with handlers.trace() as trace, handlers.seed(rng_seed=key):
+            model(jnp.zeros((1, spec.features)), _any_y(shape), one_row(spec))
+        free = [biject_to(trace[name]["fn"].support).inv(trace[name]["value"]) for name, _ in shape.sites]
+        return jnp.concatenate([value.ravel() for value in free]) if free else jnp.zeros(0)
+
+    return jax.vmap(one)(jax.random.split(key, draws))
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A maximum in unconstrained space. gap: Newton's estimate of the nats still missing, g' H^-1 g / 2."""
+
+    vector: np.ndarray
+    value: float
+    gap: float
+    hessian: np.ndarray
+
+
+def find_mode(start: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, **target: object) -> Mode:
+    """L-BFGS in units of ``scale``, then Newton with the exact Hessian until its step gains nothing.
+
+    Raises NoMaximumError where the objective is not finite, where the gap stays open, or where it keeps rising along
+    a direction in which it has no curvature (separable labels).
+    """
+    f = jax.value_and_grad(lambda u: -log_target(u * scale, spec, rows, **target))
+    hessian = jax.jit(jax.hessian(lambda u: -log_target(u * scale, spec, rows, **target)))
+    rows_n = max(1, rows.x.shape[0])
+
+    def objective(u: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = f(jnp.asarray(u))
+        return float(value) / rows_n, np.asarray(gradient) / rows_n
+
+    u = minimize(
+        objective, start / scale, jac=True, method="L-BFGS-B", options={"maxiter": 2000, "ftol": 1e-15, "gtol": 1e-9}
+    ).x
+    gap = np.inf
+    for _ in range(50):
+        value, gradient = (np.asarray(part, dtype=float) for part in f(jnp.asarray(u)))
+        curvature, axes = np.linalg.eigh(np.asarray(hessian(jnp.asarray(u))))
+        if not np.all(np.isfinite(gradient)):
+            raise NoMaximumError("the objective is not finite at its best point; use map_estimate, or other priors.")
+        along = axes.T @ gradient
+        floor = 1e-9 * max(curvature.max(), 1e-9)
+        step = axes @ np.where(np.abs(curvature) > floor, along / np.maximum(np.abs(curvature), floor), 0.0)
+        gap = 0.5 * float(gradient @ step)
+        size = next((t for t in 0.5 ** np.arange(12) if float(f(jnp.asarray(u - t * step))[0]) < value), 0.0)
+        u = u - size * step
+        if size == 0.0 or gap < 1e-15:
+            break
+    value = float(f(jnp.asarray(u))[0])
+    if not np.isfinite(value) or gap > 1e-4 or (not target["prior"] and _rises(f, u, value)):
+        raise NoMaximumError(
+            f"the likelihood or posterior has no maximum within reach (it can still gain about {gap:.2g} nats, or keeps "
+            "rising as the parameters grow, as when labels are separable); use map_estimate, or more informative priors."
+        )
+    return Mode(u * scale, -value, gap, np.asarray(hessian(jnp.asarray(u))) / np.outer(scale, scale))
+
+
+def _rises(f: object, u: np.ndarray, value: float) -> bool:
+    # At a maximum, going as far again from the centre of the prior costs likelihood; on separable labels it gains.
+    return float(f(jnp.asarray(2 * u))[0]) <= value and float(f(jnp.asarray(0 * u))[0]) > value + 1.0

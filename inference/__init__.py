@@ -1,0 +1,13 @@
+"""Data in, answers out: fits, Bayes' queries and generation for any NumPyro model with sites 'x' and 'y'."""
+
+from .errors import BayeszooError as BayeszooError
+from .errors import DataError as DataError
+from .errors import FitWarning as FitWarning
+from .errors import ModelError as ModelError
+from .errors import NoMaximumError as NoMaximumError
+from .errors import QueryError as QueryError
+from .fit import Fit as Fit
+from .fits import laplace as laplace
+from .fits import map_estimate as map_estimate
+from .fits import mle as mle
+from .fits import nuts as nuts

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpyro import handlers
+from numpyro.distributions import biject_to
 from scipy.optimize import minimize
 
 from ..models.spec import Spec
@@ -81,8 +82,6 @@ def constrain(vectors: Array, spec: Spec, *, model: Declared, shape: Structure) 
 @partial(jax.jit, static_argnames=("model", "shape", "draws"))
 def prior_vectors(key: Array, spec: Spec, *, model: Declared, shape: Structure, draws: int) -> Array:
     """Draws from the prior as flat unconstrained vectors, (draws, size)."""
-    from numpyro.distributions import biject_to
-
     def one(key: Array) -> Array:
         with handlers.trace() as trace, handlers.seed(rng_seed=key):
             model(jnp.zeros((1, spec.features)), _any_y(shape), one_row(spec))

@@ -1,0 +1,83 @@
+"""What a fit is: the model, the user's names, and parameter draws with leading (chain, draw) axes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ..models.spec import Spec
+from . import generate as generation
+from . import queries
+from .joint import Declared, Structure
+from .table import Schema
+
+
+@dataclass(frozen=True)
+class Fit:
+    """An immutable answer of a fitter; every query is a pure function of it.
+
+    params: parameter draws as float64, name -> (chain, draw, *shape); (1, 1, *shape) for a point estimate.
+    diagnostics: numbers by name. warnings: whole sentences, empty where nothing speaks against the fit.
+    """
+
+    model: Declared
+    method: str
+    schema: Schema
+    spec: Spec
+    shape: Structure
+    params: dict[str, np.ndarray]
+    diagnostics: dict[str, float]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def draws_shape(self) -> tuple[int, int]:
+        return next(iter(self.params.values())).shape[:2]
+
+    @property
+    def flat_params(self) -> dict[str, np.ndarray]:
+        """Draws with chain and draw merged."""
+        return {name: value.reshape(-1, *value.shape[2:]) for name, value in self.params.items()}
+
+    @property
+    def label_coordinate(self) -> np.ndarray:
+        labels = self.schema.labels or (0,)
+        array = np.asarray(labels)
+        if array.ndim == 1 and array.tolist() == list(labels):
+            return array
+        array = np.empty(len(labels), dtype=object)
+        array[:] = labels
+        return array
+
+    def posterior(self) -> xr.Dataset:
+        """The parameters as an xarray Dataset with the user's column and label names as coordinates."""
+        names = {"feature": list(self.schema.columns), "label": self.label_coordinate}
+        dims = {name: ("chain", "draw", *site.dims) for name, site in self.shape.sites}
+        used = {dim for d in dims.values() for dim in d}
+        coords = {dim: value for dim, value in names.items() if dim in used}
+        return xr.Dataset({name: (dims[name], value) for name, value in self.params.items()}, coords)
+
+    def log_joint(self, x: Any, *, draws: bool = False) -> xr.DataArray:
+        return queries.log_joint(self, x, draws=draws)
+
+    def log_marginal(self, x: Any, *, draws: bool = False) -> xr.DataArray:
+        return queries.log_marginal(self, x, draws=draws)
+
+    def log_label_prior(self, *, draws: bool = False) -> xr.DataArray:
+        return queries.log_label_prior(self, draws=draws)
+
+    def log_class_conditional(self, x: Any, *, draws: bool = False) -> xr.DataArray:
+        return queries.log_class_conditional(self, x, draws=draws)
+
+    def log_label_posterior(self, x: Any, *, draws: bool = False) -> xr.DataArray:
+        return queries.log_label_posterior(self, x, draws=draws)
+
+    def log_conditional(self, x: Any, y: Any) -> xr.DataArray:
+        return queries.log_conditional(self, x, y)
+
+    def assign(self, x: Any, *, soft: bool = False) -> xr.DataArray:
+        return queries.assign(self, x, soft=soft)
+
+    def generate(self, n: int, *, label: Any | Sequence[Any] | None = None, seed: int = 0) -> xr.Dataset:
+        return generation.generate(self, n, label=label, seed=seed)

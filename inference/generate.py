@@ -1,0 +1,63 @@
+"""Rows drawn from the posterior predictive, for the labels named."""
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jax import Array
+from numpyro import handlers
+
+from .errors import QueryError
+from .joint import Declared, one_row
+from .queries import log_label_prior
+
+if TYPE_CHECKING:
+    from .fit import Fit
+
+
+@partial(jax.jit, static_argnames=("model",))
+def _draw_x(keys: Array, params: dict, codes: Array, spec: Any, *, model: Declared) -> Array:
+    def one(key: Array, values: dict, code: Array) -> Array:
+        with (
+            handlers.trace() as trace,
+            handlers.substitute(data=values),
+            handlers.seed(rng_seed=key),
+        ):
+            model(None, code[None], one_row(spec))
+        return trace["x"]["value"][0]
+
+    return jax.vmap(one)(keys, params, codes)
+
+
+def generate(fit: "Fit", n: int, *, label: Any = None, seed: int = 0) -> xr.Dataset:
+    """n draws of x for each label named, or of (x, y) where none is, one variable a column of the input.
+
+    P(x | y = k, D) = sum_s w_s P(x | k, theta_s) with w_s proportional to P(y = k | theta_s): naming a label is
+    evidence about the parameters. ``.to_pandas()`` makes the table.
+
+    Raises QueryError for a model without P(x), and for a label that it does not know.
+    """
+    prior = log_label_prior(fit, draws=True)  # refuses a model that has no P(x)
+    flat = prior.values.reshape(-1, prior.sizes["label"])
+    labels = list(fit.label_coordinate.tolist())
+    rng = np.random.default_rng(seed)
+    if label is None:
+        draws = rng.integers(len(flat), size=n)
+        codes = np.array([rng.choice(len(labels), p=np.exp(flat[s]) / np.exp(flat[s]).sum()) for s in draws], dtype=int)
+    else:
+        named = list(label) if isinstance(label, list | tuple | np.ndarray) else [label]
+        strange = [one for one in named if one not in labels]
+        if strange:
+            raise QueryError(f"label {strange[0]!r} is not one of {', '.join(map(str, labels))}.")
+        codes = np.repeat([labels.index(one) for one in named], n)
+        weights = np.exp(flat) / np.exp(flat).sum(axis=0)
+        draws = np.concatenate([rng.choice(len(flat), size=n, p=weights[:, labels.index(one)]) for one in named])
+    with jax.enable_x64(True):
+        keys = jax.random.split(jax.random.key(seed), len(codes))
+        params = {name: jnp.asarray(value[draws]) for name, value in fit.flat_params.items()}
+        x = np.asarray(_draw_x(keys, params, jnp.asarray(codes), fit.spec, model=fit.model))
+    table = {name: ("row", x[:, j]) for j, name in enumerate(fit.schema.columns)}
+    return xr.Dataset({**table, fit.schema.target: ("row", fit.label_coordinate[codes])}, {"row": np.arange(len(codes))})

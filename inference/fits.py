@@ -112,9 +112,7 @@ class _Problem:
         warning: Sequence[str] = (),
     ) -> Fit:
         params = constrain(jnp.asarray(vectors), self.spec, **self.keywords)
-        shaped = {
-            name: np.asarray(v, dtype=np.float64).reshape(chains, -1, *v.shape[1:]) for name, v in params.items()
-        }
+        shaped = {name: np.asarray(v, dtype=np.float64).reshape(chains, -1, *v.shape[1:]) for name, v in params.items()}
         for sentence in warning:
             warnings.warn(sentence, FitWarning, stacklevel=4)
         return Fit(self.model, method, self.schema, self.spec, self.shape, shaped, diagnostics, tuple(warning))

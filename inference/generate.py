@@ -60,4 +60,6 @@ def generate(fit: "Fit", n: int, *, label: Any = None, seed: int = 0) -> xr.Data
         params = {name: jnp.asarray(value[draws]) for name, value in fit.flat_params.items()}
         x = np.asarray(_draw_x(keys, params, jnp.asarray(codes), fit.spec, model=fit.model))
     table = {name: ("row", x[:, j]) for j, name in enumerate(fit.schema.columns)}
-    return xr.Dataset({**table, fit.schema.target: ("row", fit.label_coordinate[codes])}, {"row": np.arange(len(codes))})
+    return xr.Dataset(
+        {**table, fit.schema.target: ("row", fit.label_coordinate[codes])}, {"row": np.arange(len(codes))}
+    )

@@ -56,7 +56,7 @@ def _in_blocks(fit: "Fit", params: dict, x: np.ndarray, y: np.ndarray, classes: 
             f"row {i}, column '{column}' is missing, and {fit.model.name} has no P(x) to integrate it out; "
             "drop or fill the row, or use a generative model such as gaussian_naive_bayes."
         )
-    x = np.where(missing, np.nanmean(x) if partly else 0.0, x)
+    x = np.where(missing, np.asarray(fit.spec.loc), x)  # any finite value: what is missing is integrated out
     size = min(BLOCK, max(64, 1 << (len(x) - 1).bit_length()))
     answers = []
     with jax.enable_x64(True):
@@ -101,7 +101,9 @@ def _needs_joint(fit: "Fit", question: str) -> None:
             "such as gaussian_naive_bayes, or ask log_conditional(x, y)."
         )
     if fit.shape.has_y and fit.shape.classes is None:
-        raise QueryError(f"{fit.model.name} has a numeric y, so it cannot answer {question}; ask log_conditional(x, y).")
+        raise QueryError(
+            f"{fit.model.name} has a numeric y, so it cannot answer {question}; ask log_conditional(x, y)."
+        )
 
 
 def log_joint(fit: "Fit", x: Any, *, draws: bool = False) -> xr.DataArray:

@@ -82,6 +82,7 @@ def constrain(vectors: Array, spec: Spec, *, model: Declared, shape: Structure) 
 @partial(jax.jit, static_argnames=("model", "shape", "draws"))
 def prior_vectors(key: Array, spec: Spec, *, model: Declared, shape: Structure, draws: int) -> Array:
     """Draws from the prior as flat unconstrained vectors, (draws, size)."""
+
     def one(key: Array) -> Array:
         with handlers.trace() as trace, handlers.seed(rng_seed=key):
             model(jnp.zeros((1, spec.features)), _any_y(shape), one_row(spec))
@@ -89,6 +90,15 @@ def prior_vectors(key: Array, spec: Spec, *, model: Declared, shape: Structure, 
         return jnp.concatenate([value.ravel() for value in free]) if free else jnp.zeros(0)
 
     return jax.vmap(one)(jax.random.split(key, draws))
+
+
+def _loss(u: Array, scale: Array, spec: Spec, rows: Rows, **target: object) -> Array:
+    return -log_target(u * scale, spec, rows, **target)
+
+
+_STATIC = ("model", "shape", "prior", "jacobian")
+_value_and_gradient = jax.jit(jax.value_and_grad(_loss), static_argnames=_STATIC)
+_hessian = jax.jit(jax.hessian(_loss), static_argnames=_STATIC)
 
 
 @dataclass(frozen=True)
@@ -107,8 +117,13 @@ def find_mode(start: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, **ta
     Raises NoMaximumError where the objective is not finite, where the gap stays open, or where it keeps rising along
     a direction in which it has no curvature (separable labels).
     """
-    f = jax.value_and_grad(lambda u: -log_target(u * scale, spec, rows, **target))
-    hessian = jax.jit(jax.hessian(lambda u: -log_target(u * scale, spec, rows, **target)))
+
+    def f(u: Array) -> tuple[Array, Array]:
+        return _value_and_gradient(u, scale, spec, rows, **target)
+
+    def hessian(u: Array) -> Array:
+        return _hessian(u, scale, spec, rows, **target)
+
     rows_n = max(1, rows.x.shape[0])
 
     def objective(u: np.ndarray) -> tuple[float, np.ndarray]:
@@ -135,8 +150,8 @@ def find_mode(start: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, **ta
     value = float(f(jnp.asarray(u))[0])
     if not np.isfinite(value) or gap > 1e-4 or (not target["prior"] and _rises(f, u, value)):
         raise NoMaximumError(
-            f"the likelihood or posterior has no maximum within reach (it can still gain about {gap:.2g} nats, or keeps "
-            "rising as the parameters grow, as when labels are separable); use map_estimate, or more informative priors."
+            f"no maximum is within reach: about {gap:.2g} nats are still to gain, or the density keeps rising as the "
+            "parameters grow, as when labels are separable; use map_estimate, or more informative priors."
         )
     return Mode(u * scale, -value, gap, np.asarray(hessian(jnp.asarray(u))) / np.outer(scale, scale))
 

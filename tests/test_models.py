@@ -4,10 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from bayeszoo.models import Spec, fixed_variance_mixture, gaussian_naive_bayes
 from numpyro.infer.util import log_density
 from scipy import stats
-
-from bayeszoo.models import Spec, fixed_variance_mixture, gaussian_naive_bayes
 
 X = np.array([[1.0, 20.0], [2.0, 30.0], [4.0, 25.0]])
 Y = np.array([0, 1, 1])

@@ -1,0 +1,184 @@
+"""The command line. JAX is imported inside the verbs, so that --help answers at once."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ..inference.fit import Fit
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+METHODS = {"mle": "mle", "map": "map_estimate", "laplace": "laplace", "nuts": "nuts"}
+
+
+@app.callback()
+def _bayeszoo() -> None:
+    """Declare a joint distribution, fit it, ask it what Bayes' rule answers."""
+
+
+@app.command()
+def models() -> None:
+    """List the zoo, with one line of mathematics each."""
+    from ..models.catalogue import MODELS
+
+    for name, model in MODELS.items():
+        typer.echo(f"{name:24} {(model.__doc__ or '').splitlines()[0]}")
+
+
+@app.command()
+def fit(
+    model: Annotated[str, typer.Argument(help="a name from 'bayeszoo models'")],
+    data: Annotated[str, typer.Argument(help="a CSV or Parquet path, or a bundled table such as penguins")],
+    target: Annotated[str | None, typer.Option(help="column of the label or response; none: it is hidden")] = None,
+    by: Annotated[str, typer.Option(help="mle, map, laplace or nuts")] = "nuts",
+    features: Annotated[list[str] | None, typer.Option(help="use these columns only; repeat the option")] = None,
+    setting: Annotated[list[str] | None, typer.Option("--set", help="a hyperparameter, as in --set k=3")] = None,
+    holdout: Annotated[float, typer.Option(min=0.0, max=0.9, help="share of rows kept for the score")] = 0.2,
+    seed: Annotated[int, typer.Option(help="seed of every random choice")] = 0,
+    out: Annotated[Path | None, typer.Option(help="run folder; by default runs/MODEL-DATA")] = None,
+) -> None:
+    """Fit a model to a table and write a run folder."""
+    import warnings
+    from functools import partial
+
+    import numpy as np
+
+    from .. import inference
+    from ..models.catalogue import MODELS
+    from . import datasets, store
+
+    if model not in MODELS:
+        raise inference.ModelError(f"there is no model '{model}'; the zoo has {', '.join(MODELS)}.")
+    if by not in METHODS:
+        raise inference.ModelError(f"--by takes {', '.join(METHODS)}, got '{by}'.")
+    function = partial(MODELS[model], **_settings(MODELS[model], setting or []))
+    x, y, notes = datasets.choose_columns(datasets.load(data), target, features)
+    for note in notes:
+        typer.echo(f"note: {note}")
+    rng = np.random.default_rng(seed)
+    held = np.sort(rng.permutation(len(x))[: round(holdout * len(x))]) if y is not None else np.array([], int)
+    kept = np.setdiff1d(np.arange(len(x)), held)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", inference.FitWarning)  # printed below, from the fit
+        result = getattr(inference, METHODS[by])(
+            function if setting else MODELS[model],
+            x.iloc[kept],
+            None if y is None else y.iloc[kept],
+            seed=seed,
+            target=target,
+        )
+    folder = out or Path("runs") / f"{model}-{Path(data).stem}"
+    _print_summary(result)
+    if len(held):
+        _print_score(result, x.iloc[held], y.iloc[held])
+    store.save(result, folder)
+    if result.shape.generative and result.shape.classes:
+        rows = result.generate(100, label=list(result.label_coordinate.tolist()), seed=seed)
+        rows.to_pandas().to_csv(folder / "generated.csv", index=False)
+    typer.echo(f"written to {folder}")
+
+
+def _settings(function: Any, given: list[str]) -> dict[str, Any]:
+    import inspect
+
+    from ..inference.errors import ModelError
+
+    known = [name for name in inspect.signature(function).parameters if name not in ("x", "y", "spec")]
+    settings = {}
+    for item in given:
+        name, equals, value = item.partition("=")
+        if name not in known or not equals:
+            raise ModelError(f"--set takes NAME=VALUE with a name from {', '.join(known)}; got '{item}'.")
+        try:
+            settings[name] = json.loads(value)
+        except json.JSONDecodeError:
+            raise ModelError(f"--set {name} takes a number or true or false, got '{value}'.") from None
+    return settings
+
+
+def _print_summary(fit: "Fit") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{fit.model.name} by {fit.method}")
+    for heading in ("parameter", "mean", "sd"):
+        table.add_column(heading, justify="left" if heading == "parameter" else "right")
+    posterior = fit.posterior()
+    for name in posterior:
+        mean, sd = posterior[name].mean(("chain", "draw")), posterior[name].std(("chain", "draw"))
+        stacked = mean.stack(at=mean.dims) if mean.dims else mean.expand_dims(at=[()])
+        spread = sd.stack(at=sd.dims) if sd.dims else sd.expand_dims(at=[()])
+        for where, m, s in zip(stacked["at"].values, stacked.values, spread.values, strict=True):
+            place = f"[{', '.join(map(str, where))}]" if mean.dims else ""
+            table.add_row(f"{name}{place}".replace("[", "\\["), f"{m:.4g}", f"{s:.2g}")
+    console = Console()
+    console.print(table)
+    console.print(", ".join(f"{name} {value:.4g}" for name, value in fit.diagnostics.items()), highlight=False)
+    for sentence in fit.warnings:
+        console.print(f"warning: {sentence}", highlight=False)
+
+
+def _print_score(fit: "Fit", x: Any, y: Any) -> None:
+    import numpy as np
+
+    seen = ~y.isna().to_numpy()
+    if not seen.any():
+        return
+    score = fit.log_conditional(x[seen], y[seen])
+    line = f"held-out {int(seen.sum())} rows: log loss {-float(score.mean()):.4f}"
+    if fit.shape.classes:
+        line += f", accuracy {float(np.mean(fit.assign(x[seen]).values == y[seen].to_numpy())):.3f}"
+    typer.echo(line)
+
+
+@app.command()
+def summary(run: Path) -> None:
+    """Print a run's parameters and diagnostics."""
+    from . import store
+
+    _print_summary(store.load(run))
+
+
+@app.command()
+def predict(run: Path, data: str) -> None:
+    """Print the label posterior of each row of a new table, as CSV."""
+    import numpy as np
+
+    from . import datasets, store
+
+    fit = store.load(run)
+    table = datasets.load(data)
+    probability = np.exp(fit.log_label_posterior(table)).to_pandas()
+    probability.insert(0, fit.schema.target, fit.assign(table).values)
+    typer.echo(probability.to_csv(index=False), nl=False)
+
+
+@app.command()
+def generate(
+    run: Path,
+    label: Annotated[str | None, typer.Option(help="draw rows of this label; none: labels from P(y)")] = None,
+    n: Annotated[int, typer.Option("-n", min=1, help="how many rows")] = 100,
+    seed: int = 0,
+) -> None:
+    """Print rows drawn from the posterior predictive, as CSV in the input's columns."""
+    from . import store
+
+    fit = store.load(run)
+    names = {str(one): one for one in fit.label_coordinate.tolist()}
+    rows = fit.generate(n, label=names.get(label, label), seed=seed)
+    typer.echo(rows.to_pandas().to_csv(index=False), nl=False)
+
+
+def main() -> None:
+    """Run a verb; a bayeszoo error is one sentence on stderr and exit code 2."""
+    try:
+        app()
+    except ValueError as error:
+        if type(error).__module__ != "bayeszoo.inference.errors":
+            raise
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)

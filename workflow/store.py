@@ -1,0 +1,60 @@
+"""A fit on disk: ``fit.json`` for what it is and ``posterior.nc`` for its draws. Never pickle."""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+
+from ..inference.errors import DataError
+from ..inference.fit import Fit
+from ..inference.joint import Declared, declare, structure
+from ..inference.table import Schema
+from ..models.catalogue import MODELS
+from ..models.spec import Spec
+
+VERSION = 1
+
+
+def save(fit: Fit, folder: Path) -> None:
+    """Write a fit of a zoo model whose hyperparameters are numbers, text or truth values."""
+    folder.mkdir(parents=True, exist_ok=True)
+    spec = fit.spec
+    record: dict[str, Any] = {
+        "version": VERSION,
+        "model": fit.model.name,
+        "hyperparameters": dict(fit.model.keywords),
+        "method": fit.method,
+        "columns": fit.schema.columns,
+        "target": fit.schema.target,
+        "labels": fit.schema.labels,
+        "units": {name: np.asarray(getattr(spec, name)).tolist() for name in ("loc", "scale", "y_loc", "y_scale")},
+        "sizes": {name: getattr(spec, name) for name in ("rows", "features", "classes")},
+        "diagnostics": fit.diagnostics,
+        "warnings": fit.warnings,
+    }
+    fit.posterior().to_netcdf(folder / "posterior.nc", group="posterior", engine="h5netcdf")
+    (folder / "fit.json").write_text(json.dumps(record, indent=1) + "\n")
+
+
+def load(folder: Path) -> Fit:
+    """Read what ``save`` wrote. Raises DataError where a file is missing or of another version."""
+    for name in ("fit.json", "posterior.nc"):
+        if not (folder / name).is_file():
+            raise DataError(f"'{folder}' holds no {name}, so it is no run folder; make one with 'bayeszoo fit'.")
+    record = json.loads((folder / "fit.json").read_text())
+    if record["version"] != VERSION:
+        raise DataError(f"'{folder}' was written in format {record['version']}, this reads {VERSION}; fit again.")
+    function = MODELS[record["model"]]
+    model: Declared = declare(partial(function, **record["hyperparameters"]))
+    with jax.enable_x64(True):
+        spec = Spec(**{k: jax.numpy.asarray(v) for k, v in record["units"].items()}, **record["sizes"])
+        shape = structure(model, spec)
+    with xr.open_dataset(folder / "posterior.nc", group="posterior", engine="h5netcdf") as posterior:
+        params = {name: posterior[name].values for name, _ in shape.sites}
+    labels = None if record["labels"] is None else tuple(record["labels"])
+    schema = Schema(tuple(record["columns"]), record["target"], labels)
+    return Fit(model, record["method"], schema, spec, shape, params, record["diagnostics"], tuple(record["warnings"]))

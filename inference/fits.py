@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from .errors import DataError, FitWarning, NoMaximumError
 from .fit import Fit
 from .joint import Declared, Structure, declare, structure
-from .table import Schema, check_columns, make_spec, read_labels, read_response, read_x
+from .table import Schema, check_columns, make_spec, missing_feature, read_labels, read_response, read_x
 from .target import Mode, Rows, constrain, find_mode, log_target, prior_vectors
 
 CHUNK = 100  # NUTS steps a compiled call, between two movements of the progress bar
@@ -60,10 +60,7 @@ class _Problem:
         missing = np.isnan(x)
         if missing.any() and not self.shape.generative:
             i, j = np.argwhere(missing)[0]
-            raise DataError(
-                f"row {i}, column '{self.schema.columns[j]}' is missing, and {self.model.name} has no P(x) to integrate "
-                "it out; drop or fill the row, or use a generative model such as gaussian_naive_bayes."
-            )
+            raise missing_feature(self.model.name, i, self.schema.columns[j])
         order = np.arange(len(x)) if response is not None else np.argsort(codes < 0, kind="stable")
         y = response if response is not None else codes[order][codes[order] >= 0]
         filled = np.where(missing, np.nanmean(x, axis=0), x)[order]

@@ -16,7 +16,7 @@ from numpyro import handlers
 
 from .errors import DataError, QueryError
 from .joint import Declared, row_terms
-from .table import read_labels, read_response, read_x
+from .table import missing_feature, read_labels, read_response, read_x
 
 if TYPE_CHECKING:
     from .fit import Fit
@@ -51,11 +51,7 @@ def _in_blocks(fit: "Fit", params: dict, x: np.ndarray, y: np.ndarray, classes: 
     partly = bool(missing.any())
     if partly and not fit.shape.generative:
         i, j = np.argwhere(missing)[0]
-        column = fit.schema.columns[j]
-        raise DataError(
-            f"row {i}, column '{column}' is missing, and {fit.model.name} has no P(x) to integrate it out; "
-            "drop or fill the row, or use a generative model such as gaussian_naive_bayes."
-        )
+        raise missing_feature(fit.model.name, i, fit.schema.columns[j])
     x = np.where(missing, np.asarray(fit.spec.loc), x)  # any finite value: what is missing is integrated out
     size = min(BLOCK, max(64, 1 << (len(x) - 1).bit_length()))
     answers = []

@@ -69,6 +69,14 @@ def check_columns(x: np.ndarray, columns: Sequence[str]) -> None:
             raise DataError(f"column '{name}' is constant ({seen[0]:g} in every row); leave it out.")
 
 
+def missing_feature(model: str, row: int, column: str) -> DataError:
+    """The error of a model that is asked about a row with a missing feature and has no P(x)."""
+    return DataError(
+        f"row {row}, column '{column}' is missing, and {model} has no P(x) to integrate it out; "
+        "drop or fill the row, or use a generative model such as gaussian_naive_bayes."
+    )
+
+
 def read_labels(y: Any, labels: Sequence[Any] | None = None) -> tuple[np.ndarray, tuple[Any, ...]]:
     """Codes 0..K-1 with -1 for a missing label, and the label names, sorted where they can be.
 

@@ -1,5 +1,6 @@
 """The log density over unconstrained parameters that every fit works on, and its mode."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -148,7 +149,7 @@ def find_mode(start: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, **ta
         if size == 0.0 or gap < 1e-15:
             break
     value = float(f(jnp.asarray(u))[0])
-    if not np.isfinite(value) or gap > 1e-4 or (not target["prior"] and _rises(f, u, value)):
+    if not np.isfinite(value) or gap > 1e-4 or (not target["prior"] and _rises(f, hessian, u, value)):
         raise NoMaximumError(
             f"no maximum is within reach: about {gap:.2g} nats are still to gain, or the density keeps rising as the "
             "parameters grow, as when labels are separable; use map_estimate, or more informative priors."
@@ -156,6 +157,18 @@ def find_mode(start: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, **ta
     return Mode(u * scale, -value, gap, np.asarray(hessian(jnp.asarray(u))) / np.outer(scale, scale))
 
 
-def _rises(f: object, u: np.ndarray, value: float) -> bool:
-    # At a maximum, going as far again from the centre of the prior costs likelihood; on separable labels it gains.
-    return float(f(jnp.asarray(2 * u))[0]) <= value and float(f(jnp.asarray(0 * u))[0]) > value + 1.0
+def _rises(f: Callable, hessian: Callable, u: np.ndarray, value: float) -> bool:
+    """Whether the loss never turns up again along some direction that matters (a direction of recession).
+
+    Candidates are the directions without curvature and u itself. One along which nothing changes either way is only
+    unidentified (adding a constant to every logit); one that costs on the way back but never on the way out means that
+    the maximum lies at infinity (Albert and Anderson 1984: complete and quasi-complete separation).
+    """
+    curvature, axes = np.linalg.eigh(np.asarray(hessian(jnp.asarray(u))))
+    length = float(np.linalg.norm(u))
+    directions = [*(length * axes[:, curvature < 1e-6 * max(curvature.max(), 1e-9)].T), u]
+    for step in directions:
+        ahead, back = (float(f(jnp.asarray(u + side * step))[0]) - value for side in (1, -1))
+        if min(ahead, back) < 1e-4 and max(ahead, back) > 0.1:
+            return True
+    return False

@@ -1,0 +1,109 @@
+"""Closed forms, peers and conjugate answers. Data are the tables that scikit-learn ships."""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+from bayeszoo.inference import NoMaximumError, laplace, map_estimate, mle, nuts
+from bayeszoo.models import fixed_variance_mixture, gaussian_naive_bayes, linear_regression, softmax_regression
+from numpyro import distributions as dist
+from scipy.special import logsumexp
+from scipy.stats import norm
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_diabetes, load_iris, load_wine
+from sklearn.linear_model import LogisticRegression
+
+IRIS = load_iris(as_frame=True)
+SPECIES = pd.Series(IRIS.target_names[IRIS.target], name="species")
+
+
+def test_mle_of_naive_bayes_is_frequencies_means_and_variances():
+    got = mle(gaussian_naive_bayes, IRIS.data, SPECIES).posterior().isel(chain=0, draw=0)
+    by_class = IRIS.data.groupby(SPECIES.values)
+    np.testing.assert_allclose(got["pi"], 1 / 3, rtol=1e-6)
+    np.testing.assert_allclose(got["mu"], by_class.mean(), rtol=1e-6)
+    np.testing.assert_allclose(got["sigma"] ** 2, by_class.var(ddof=0), rtol=1e-6)
+
+
+def test_mle_of_linear_regression_is_least_squares():
+    x, y = load_diabetes(return_X_y=True, as_frame=True)
+    got = mle(linear_regression, x, y).posterior().isel(chain=0, draw=0)
+    design = np.column_stack([np.ones(len(x)), x - x.mean()])
+    w, rss, *_ = np.linalg.lstsq(design, y, rcond=None)
+    np.testing.assert_allclose(got["w"], w[1:], rtol=1e-6)
+    np.testing.assert_allclose(got["sigma"] ** 2, rss.item() / len(y), rtol=1e-6)
+
+
+def test_mle_of_softmax_reaches_scikit_learn():
+    keep = (SPECIES != "setosa").values
+    x, y = IRIS.data[keep], SPECIES[keep]
+    peer = LogisticRegression(C=np.inf, max_iter=10_000, tol=1e-10).fit(x, y)
+    peer_value = np.log(peer.predict_proba(x)[np.arange(len(y)), np.searchsorted(peer.classes_, y)]).sum()
+    assert mle(softmax_regression, x, y).diagnostics["log_density"] >= peer_value - 1e-6
+
+
+@pytest.mark.parametrize("y", [SPECIES, SPECIES == "setosa"], ids=["one class of three apart", "two classes apart"])
+def test_separable_labels_have_no_maximum(y):
+    with pytest.raises(NoMaximumError, match="use map_estimate"):
+        mle(softmax_regression, IRIS.data, y)
+    assert np.isfinite(map_estimate(softmax_regression, IRIS.data, y).diagnostics["log_density"])
+
+
+@pytest.mark.parametrize(("load", "sigma"), [(load_iris, 0.5), (load_wine, 100.0)], ids=["iris", "wine"])
+def test_mle_of_mixture_is_at_least_k_means(load, sigma):
+    x = load().data
+    centres = KMeans(3, n_init=10, random_state=0).fit(x).cluster_centers_
+    at_centres = logsumexp(norm(centres[:, None], sigma).logpdf(x).sum(-1) - np.log(3), axis=0).sum()
+    mixture = partial(fixed_variance_mixture, k=3, sigma=sigma, equal_weights=True)
+    assert mle(mixture, x).diagnostics["log_density"] >= at_centres
+
+
+def test_mixture_is_k_means_as_sigma_goes_to_zero():
+    peer = KMeans(3, n_init=10, random_state=0).fit(IRIS.data.values)
+    fit = mle(partial(fixed_variance_mixture, k=3, sigma=0.02, equal_weights=True), IRIS.data)
+    mu = fit.posterior()["mu"].values[0, 0]
+    pairs = np.linalg.norm(peer.cluster_centers_[:, None] - mu, axis=-1).argmin(1)
+    np.testing.assert_allclose(mu[pairs], peer.cluster_centers_, atol=1e-3)
+    np.testing.assert_array_equal(fit.assign(IRIS.data).values, pairs[peer.labels_])
+
+
+def test_linear_regression_with_fixed_sigma_is_conjugate():
+    """Means within 5 and sds within 5 Monte Carlo errors of each of 5 parameters.
+
+    The false-alarm rate is under 10 parameters x 6e-7 = 6e-6 a fitter; seeds are fixed.
+    """
+    x, y, sigma = IRIS.data.values[:, :4], IRIS.target.values.astype(float) + 0.1 * IRIS.data.values[:, 0], 0.3
+    fit_model = partial(linear_regression, sigma=sigma)
+    design = np.column_stack([np.ones(len(x)), x - x.mean(0)])
+    prior_sd = 2.5 * y.std() / np.concatenate([[1.0], x.std(0)])
+    prior_mean = np.array([y.mean(), 0, 0, 0, 0])
+    covariance = np.linalg.inv(design.T @ design / sigma**2 + np.diag(prior_sd**-2))
+    mean = covariance @ (design.T @ y / sigma**2 + prior_mean / prior_sd**2)
+    sd = np.sqrt(np.diag(covariance))
+
+    def stacked(fit):
+        p = fit.posterior()
+        return np.concatenate([p["b"].values[..., None], p["w"].values], axis=-1).reshape(-1, 5)
+
+    np.testing.assert_allclose(stacked(map_estimate(fit_model, x, y))[0], mean, rtol=1e-6)
+    for fit, ess in ((laplace(fit_model, x, y), 4000), (nuts(fit_model, x, y), 1000)):
+        draws = stacked(fit)
+        assert np.all(np.abs(draws.mean(0) - mean) < 5 * sd / np.sqrt(ess))
+        assert np.all(np.abs(draws.std(0) - sd) < 5 * sd / np.sqrt(2 * ess))
+
+
+def test_a_bad_posterior_warns_with_the_result():
+    """A funnel (Neal 2003): the mode is no guide to it."""
+    import numpyro
+    from bayeszoo.inference import FitWarning
+
+    def funnel(x, y=None):
+        scale = numpyro.sample("log_scale", dist.Normal(0, 3))
+        with numpyro.plate("dim", 9):
+            w = numpyro.sample("w", dist.Normal(0, 1))
+        numpyro.sample("y", dist.Normal(0.0 * x[:, 0] + w.sum() * np.e**scale, 1e3), obs=y)
+
+    with pytest.warns(FitWarning):
+        fit = nuts(funnel, IRIS.data, IRIS.target.astype(float))
+    assert fit.warnings

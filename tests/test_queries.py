@@ -1,0 +1,139 @@
+"""Bayes' identity, brute force, numerical integration, and generation."""
+
+import itertools
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+from bayeszoo.inference import DataError, QueryError, laplace, map_estimate, mle
+from bayeszoo.inference.joint import declare, structure
+from bayeszoo.inference.table import make_spec
+from bayeszoo.inference.target import Rows, log_target
+from bayeszoo.models import fixed_variance_mixture, gaussian_naive_bayes, linear_regression, softmax_regression
+from sklearn.datasets import load_iris
+
+IRIS = load_iris(as_frame=True)
+X = IRIS.data
+SPECIES = pd.Series(IRIS.target_names[IRIS.target], name="species")
+GENERATIVE = {
+    "naive bayes, mle": lambda: mle(gaussian_naive_bayes, X, SPECIES),
+    "naive bayes, laplace": lambda: laplace(gaussian_naive_bayes, X, SPECIES, draws=100),
+    "mixture, map": lambda: map_estimate(partial(fixed_variance_mixture, k=3), X),
+}
+
+
+@pytest.mark.parametrize("make", GENERATIVE.values(), ids=GENERATIVE)
+@pytest.mark.parametrize("holes", [False, True], ids=["complete", "with missing features"])
+def test_bayes_identity(make, holes):
+    fit = make()
+    x = X.copy()
+    if holes:
+        x.iloc[::3, 1] = np.nan
+        x.iloc[0] = np.nan
+    joint = fit.log_joint(x)
+    by_label = fit.log_label_prior() + fit.log_class_conditional(x)
+    by_row = fit.log_marginal(x) + fit.log_label_posterior(x)
+    np.testing.assert_allclose(by_label.transpose(*joint.dims), joint, atol=1e-8)
+    np.testing.assert_allclose(by_row, joint, atol=1e-8)
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_marginal_integrates_to_one(columns):
+    fit = laplace(gaussian_naive_bayes, X.iloc[:, :columns], SPECIES, draws=50)
+    grid = np.linspace(-4, 16, 161)
+    points = np.stack(np.meshgrid(*[grid] * columns, indexing="ij"), axis=-1).reshape(-1, columns)
+    mass = np.exp(fit.log_marginal(points)).sum().item() * (grid[1] - grid[0]) ** columns
+    assert mass == pytest.approx(1, abs=1e-6)
+
+
+def test_a_missing_feature_is_integrated_out():
+    fit = laplace(gaussian_naive_bayes, X, SPECIES, draws=50)
+    grid = np.linspace(-10, 20, 3001)
+    row = X.values[:1].repeat(len(grid), axis=0)
+    row[:, 2] = grid
+    integral = np.exp(fit.log_joint(row)).sum("row") * (grid[1] - grid[0])
+    hole = X.values[:1].copy()
+    hole[0, 2] = np.nan
+    np.testing.assert_allclose(np.exp(fit.log_joint(hole).values[0]), integral, rtol=1e-8)
+
+
+@pytest.mark.parametrize("known", [0, 2], ids=["all labels hidden", "some labels hidden"])
+def test_summed_out_labels_equal_brute_force(known):
+    x, labels = X.values[::25], np.array([0, 1])
+    with jax.enable_x64(True):
+        model, spec = declare(gaussian_naive_bayes), make_spec(x, None, 2)
+        shape = structure(model, spec)
+        vector = jnp.asarray(np.random.default_rng(0).normal(size=shape.size))
+        target = {"model": model, "shape": shape, "prior": True, "jacobian": True}
+
+        def density(y):
+            return float(log_target(vector, spec, Rows(jnp.asarray(x), None, jnp.asarray(y, dtype=int)), **target))
+
+        each = [density([*labels[:known], *rest]) for rest in itertools.product([0, 1], repeat=6 - known)]
+        prior = density([]) - density([]) if False else 0.0
+        n = len(each)
+        both = float(np.logaddexp.reduce(each))
+        # Each labelling counts the prior once, as does the summed-out density.
+        assert prior == 0.0
+        assert n == 2 ** (6 - known)
+        assert density(labels[:known]) == pytest.approx(both, rel=1e-12)
+
+
+@pytest.mark.parametrize("labels", [np.array([4, 7, 9]), np.array(["a", "b", "c"])], ids=["integer", "string"])
+def test_generated_rows_are_classified_back(labels):
+    """As often as real rows, within 5 standard errors of a share of 2,000 (false-alarm rate 6e-7 a label)."""
+    fit = mle(gaussian_naive_bayes, X, labels[IRIS.target])
+    for k, label in enumerate(labels):
+        real = (fit.assign(X).values[IRIS.target == k] == label).mean()
+        rows = fit.generate(2000, label=label.item()).to_pandas()
+        assert set(rows["y"]) == {label}
+        made = (fit.assign(rows[X.columns]).values == label).mean()
+        # Real rows are 50 a class and need not be normal: their own error counts, too.
+        assert abs(made - real) < 5 * np.sqrt(0.25 / 50)
+
+
+def test_columns_are_matched_by_name():
+    fit = mle(gaussian_naive_bayes, X, SPECIES)
+    np.testing.assert_array_equal(fit.log_joint(X), fit.log_joint(X[X.columns[::-1]]))
+    with pytest.raises(DataError, match="column 'sepal width"):
+        fit.log_joint(X.drop(columns="sepal width (cm)"))
+
+
+def test_questions_that_a_model_cannot_answer():
+    fit = map_estimate(softmax_regression, X, SPECIES)
+    with pytest.raises(QueryError, match=r"declares P\(y \| x\) only"):
+        fit.log_marginal(X)
+    with pytest.raises(QueryError, match=r"declares P\(y \| x\) only"):
+        fit.generate(3, label="setosa")
+    with pytest.raises(QueryError, match="'Dodo' is not one of setosa, versicolor, virginica"):
+        mle(gaussian_naive_bayes, X, SPECIES).generate(3, label="Dodo")
+
+
+def test_log_conditional_of_a_regression():
+    y = X["petal width (cm)"]
+    fit = mle(linear_regression, X.iloc[:, :2], y)
+    total = fit.log_conditional(X.iloc[:, :2], y).sum().item()
+    assert total == pytest.approx(fit.diagnostics["log_density"], rel=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("model", "x", "y", "words"),
+    [
+        (gaussian_naive_bayes, X.assign(flat=1.0), SPECIES, "column 'flat' is constant"),
+        (gaussian_naive_bayes, X.assign(flat=np.inf), SPECIES, "row 0, column 'flat' is inf"),
+        (gaussian_naive_bayes, X.assign(word="a"), SPECIES, "column 'word' holds 'a'"),
+        (gaussian_naive_bayes, X, ["one"] * 150, "every row has the label 'one'"),
+        (gaussian_naive_bayes, X, SPECIES[:10], "x has 150 rows but y has 10"),
+        (gaussian_naive_bayes, X[:0], SPECIES[:0], "at least one row"),
+        (linear_regression, X, SPECIES, "must be numeric, got 'setosa'"),
+        (linear_regression, X.where(X > 2), IRIS.target, "column 'petal length .* is missing"),
+        (softmax_regression, X, None, "needs y"),
+        (partial(fixed_variance_mixture, k=9), X[:5], None, "9 components need as many rows, got 5"),
+    ],
+)
+def test_bad_input_is_one_clear_sentence(model, x, y, words):
+    with pytest.raises(DataError, match=words):
+        mle(model, x, y)

@@ -11,3 +11,4 @@ from .fits import laplace as laplace
 from .fits import map_estimate as map_estimate
 from .fits import mle as mle
 from .fits import nuts as nuts
+from .fits import svi as svi

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from ..models.spec import Spec
+from . import arviz as tree
 from . import generate as generation
 from . import queries
 from .joint import Declared, Structure
@@ -19,6 +20,7 @@ class Fit:
     """An immutable answer of a fitter; every query is a pure function of it.
 
     params: parameter draws as float64, name -> (chain, draw, *shape); (1, 1, *shape) for a point estimate.
+    x, y: the rows it was fitted to; y as codes (-1: hidden) or responses. sample_stats: name -> (chain, draw), of NUTS.
     diagnostics: numbers by name. warnings: whole sentences, empty where nothing speaks against the fit.
     """
 
@@ -28,6 +30,9 @@ class Fit:
     spec: Spec
     shape: Structure
     params: dict[str, np.ndarray]
+    x: np.ndarray
+    y: np.ndarray
+    sample_stats: dict[str, np.ndarray]
     diagnostics: dict[str, float]
     warnings: tuple[str, ...] = ()
 
@@ -50,13 +55,16 @@ class Fit:
         array[:] = labels
         return array
 
-    def posterior(self) -> xr.Dataset:
-        """The parameters as an xarray Dataset with the user's column and label names as coordinates."""
+    def posterior(self, params: dict[str, np.ndarray] | None = None) -> xr.Dataset:
+        """The fit's parameters, or others with the same axes, as an xarray Dataset with the user's column and label names as coordinates."""
         names = {"feature": list(self.schema.columns), "label": self.label_coordinate}
         dims = {name: ("chain", "draw", *site.dims) for name, site in self.shape.sites}
         used = {dim for d in dims.values() for dim in d}
         coords = {dim: value for dim, value in names.items() if dim in used}
-        return xr.Dataset({name: (dims[name], value) for name, value in self.params.items()}, coords)
+        return xr.Dataset({name: (dims[name], value) for name, value in (params or self.params).items()}, coords)
+
+    def to_arviz(self, *, seed: int = 0) -> xr.DataTree:
+        return tree.to_arviz(self, seed=seed)
 
     def log_joint(self, x: Any, *, draws: bool = False) -> xr.DataArray:
         return queries.log_joint(self, x, draws=draws)

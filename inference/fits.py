@@ -8,8 +8,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import optax
 from jax import Array
 from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
+from numpyro.infer import SVI, Trace_ELBO, init_to_value
+from numpyro.infer.autoguide import AutoMultivariateNormal
 from numpyro.infer.hmc import hmc
 from tqdm.auto import tqdm
 
@@ -54,6 +59,7 @@ class _Problem:
             if self.shape.classes > len(values):
                 raise DataError(f"{self.shape.classes} components need as many rows, got {len(values)}.")
         self.schema = Schema(columns, target, names)
+        self.x, self.y = values, known
         self.rows = self._lay_out(values, codes, response)
 
     def _lay_out(self, x: np.ndarray, codes: np.ndarray, response: np.ndarray | None) -> Rows:
@@ -107,12 +113,25 @@ class _Problem:
         chains: int,
         diagnostics: dict[str, float],
         warning: Sequence[str] = (),
+        sample_stats: dict[str, np.ndarray] | None = None,
     ) -> Fit:
         params = constrain(jnp.asarray(vectors), self.spec, **self.keywords)
         shaped = {name: np.asarray(v, dtype=np.float64).reshape(chains, -1, *v.shape[1:]) for name, v in params.items()}
         for sentence in warning:
             warnings.warn(sentence, FitWarning, stacklevel=4)
-        return Fit(self.model, method, self.schema, self.spec, self.shape, shaped, diagnostics, tuple(warning))
+        return Fit(
+            model=self.model,
+            method=method,
+            schema=self.schema,
+            spec=self.spec,
+            shape=self.shape,
+            params=shaped,
+            x=self.x,
+            y=self.y,
+            sample_stats=sample_stats or {},
+            diagnostics=diagnostics,
+            warnings=tuple(warning),
+        )
 
 
 def _point(method: str, prior: bool, model: Callable, x: Any, y: Any, seed: int, target: Any, labels: Any) -> Fit:
@@ -184,6 +203,47 @@ def laplace(
         return problem.fit("laplace", vectors, chains, {"log_density": mode.value, "gap": mode.gap})
 
 
+def svi(
+    model: Callable,
+    x: Any,
+    y: Any = None,
+    *,
+    seed: int = 0,
+    chains: int = 4,
+    draws: int = 1000,
+    steps: int = 2000,
+    target: str | None = None,
+    labels: Sequence[Any] | None = None,
+) -> Fit:
+    """Independent draws of the normal that maximises the ELBO in unconstrained space (Kucukelbir et al. 2017).
+
+    A full-covariance normal in v, where vector = mode + L v, so it starts as the Laplace approximation. Adam with a
+    falling rate for ``steps`` steps. Arguments as in laplace. Warns where the ELBO was still rising at the end.
+    """
+    with jax.enable_x64(True):
+        problem = _Problem(model, x, y, target, labels)
+        mode = problem.mode(seed, prior=True, jacobian=True)
+        whiten, size = _whitening(mode), problem.shape.size
+
+        def whitened() -> None:
+            v = numpyro.sample("v", dist.ImproperUniform(dist.constraints.real_vector, (), (size,)))
+            vector = mode.vector + jnp.asarray(whiten) @ v
+            value = log_target(vector, problem.spec, problem.rows, prior=True, jacobian=True, **problem.keywords)
+            numpyro.factor("log_density", value)
+
+        guide = AutoMultivariateNormal(whitened, init_loc_fn=init_to_value(values={"v": jnp.zeros(size)}), init_scale=1)
+        rate = optax.cosine_decay_schedule(0.01, steps)
+        optimiser = SVI(whitened, guide, optax.adam(rate), Trace_ELBO(num_particles=8))
+        run = optimiser.run(jax.random.key(seed), steps, progress_bar=False)
+        v = np.asarray(guide.get_posterior(run.params).sample(jax.random.key(seed + 1), (chains * draws,)))
+        before, last = np.split(-np.asarray(run.losses)[-(steps // 5) * 2 :], 2)
+        gain, error = last.mean() - before.mean(), np.hypot(last.std(), before.std()) / np.sqrt(len(last))
+        said = [f"the ELBO still rose by {gain:.2g} nats over the last fifth of the steps: run more."]
+        diagnostics = {"elbo": float(last.mean()), "elbo_gain": float(gain)}
+        rising = gain > max(5 * error, 0.1)
+        return problem.fit("svi", mode.vector + v @ whiten.T, chains, diagnostics, said if rising else ())
+
+
 @lru_cache(maxsize=64)
 def _nuts_programs(model: Declared, shape: Structure, warmup: int) -> tuple[Callable, Callable]:
     def potential(centre: Array, whiten: Array, spec: Any, rows: Rows) -> Callable:
@@ -247,7 +307,9 @@ def nuts(
             "steps_per_draw": float(steps.mean()),
         }
         vectors = mode.vector + v.reshape(chains * draws, -1) @ whiten.T
-        return problem.fit("nuts", vectors, chains, *_judge(vectors.reshape(chains, draws, -1), diagnostics))
+        diagnostics, warning = _judge(vectors.reshape(chains, draws, -1), diagnostics)
+        stats = {"diverging": diverging, "n_steps": steps}
+        return problem.fit("nuts", vectors, chains, diagnostics, warning, stats)
 
 
 def _judge(vectors: np.ndarray, diagnostics: dict[str, float]) -> tuple[dict[str, float], list[str]]:

@@ -4,6 +4,7 @@ P(x, y | D) = mean over draws of P(x, y | theta), and every other answer is Baye
 log P(x, y) = log P(y) + log P(x | y) = log P(x) + log P(y | x) holds for the averaged answers, too.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,29 +25,41 @@ if TYPE_CHECKING:
 BLOCK = 4096  # rows a compiled program sees at once; smaller tables are padded to a power of two
 
 
+def _one_draw(
+    values: dict, spec: Any, x: Array, seen: Array, y: Array, *, model: Declared, classes: int, partly: bool
+) -> Array:
+    """log P(x_i, y = k | theta) for every label k, or log P(x_i, y_i | theta) where classes is 0."""
+
+    def term(x: Array, seen: Array, y: Array) -> Array:
+        reader = handlers.substitute(data=values)
+        return sum(row_terms(model, reader, spec, x, seen if partly else None, y).values())
+
+    if classes == 0:
+        return jax.vmap(term)(x, seen, y)[:, None]
+    rows = jax.vmap(term, in_axes=(0, 0, None))
+    return jax.vmap(lambda k: rows(x, seen, k))(jnp.arange(classes)).T
+
+
 @partial(jax.jit, static_argnames=("model", "classes", "partly"))
-def _averaged(params: dict, spec: Any, x: Array, seen: Array, y: Array, *, model: Declared, classes: int, partly: bool):
-    """log mean over draws of P(x_i, y = k), or of P(y_i | x_i) where classes is 0; shape (rows, max(classes, 1))."""
-
-    def one_draw(values: dict) -> Array:
-        def term(x: Array, seen: Array, y: Array) -> Array:
-            reader = handlers.substitute(data=values)
-            return sum(row_terms(model, reader, spec, x, seen if partly else None, y).values())
-
-        if classes == 0:
-            return jax.vmap(term)(x, seen, y)[:, None]
-        rows = jax.vmap(term, in_axes=(0, 0, None))
-        return jax.vmap(lambda k: rows(x, seen, k))(jnp.arange(classes)).T
+def _averaged(params: dict, *data: Any, **static: Any) -> Array:
+    """log mean over draws, (rows, max(classes, 1)); never holds more than one draw's answer."""
 
     def add(total: Array, values: dict) -> tuple[Array, None]:
-        return jnp.logaddexp(total, one_draw(values)), None
+        return jnp.logaddexp(total, _one_draw(values, *data, **static)), None
 
     draws = jax.tree.leaves(params)[0].shape[0]
-    total, _ = jax.lax.scan(add, jnp.full((x.shape[0], max(classes, 1)), -jnp.inf), params)
+    total, _ = jax.lax.scan(add, jnp.full((data[1].shape[0], max(static["classes"], 1)), -jnp.inf), params)
     return total - jnp.log(draws)
 
 
-def _in_blocks(fit: "Fit", params: dict, x: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
+@partial(jax.jit, static_argnames=("model", "classes", "partly"))
+def _each_draw(params: dict, *data: Any, **static: Any) -> Array:
+    """The same for every draw: (rows, max(classes, 1), draws)."""
+    return jnp.moveaxis(jax.lax.map(lambda values: _one_draw(values, *data, **static), params), 0, -1)
+
+
+def in_blocks(fit: "Fit", over_draws: Callable, x: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
+    """Answers of ``over_draws`` for all rows, a block of rows at a time."""
     missing = np.isnan(x)
     partly = bool(missing.any())
     if partly and not fit.shape.generative:
@@ -59,8 +72,8 @@ def _in_blocks(fit: "Fit", params: dict, x: np.ndarray, y: np.ndarray, classes: 
         for start in range(0, len(x), size):
             stop = min(start + size, len(x))
             pad = ((0, size - (stop - start)), (0, 0))
-            block = _averaged(
-                params,
+            block = over_draws(
+                fit.flat_params,
                 fit.spec,
                 jnp.asarray(np.pad(x[start:stop], pad, mode="edge")),
                 jnp.asarray(np.pad(~missing[start:stop], pad, mode="edge")),
@@ -79,15 +92,21 @@ def _per_label(fit: "Fit", x: Any, draws: bool) -> xr.DataArray:
     classes = fit.shape.classes or 1
     coords = {"row": np.arange(len(values)), "label": fit.label_coordinate}
     if not draws:
-        answer = _in_blocks(fit, fit.flat_params, values, codes, classes)
-        return xr.DataArray(answer, coords, ("row", "label"))
-    chains, length = fit.draws_shape
-    each = [
-        _in_blocks(fit, {name: value[s : s + 1] for name, value in fit.flat_params.items()}, values, codes, classes)
-        for s in range(chains * length)
-    ]
-    answer = np.stack(each).reshape(chains, length, len(values), classes)
-    return xr.DataArray(answer, coords, ("chain", "draw", "row", "label"))
+        return xr.DataArray(in_blocks(fit, _averaged, values, codes, classes), coords, ("row", "label"))
+    answer = in_blocks(fit, _each_draw, values, codes, classes)
+    answer = answer.reshape(*answer.shape[:2], *fit.draws_shape)
+    return xr.DataArray(answer, coords, ("row", "label", "chain", "draw")).transpose("chain", "draw", "row", "label")
+
+
+def log_likelihood(fit: "Fit", x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """log likelihood of each row under each draw, (chain, draw, row); y holds codes, -1 where the label is hidden."""
+    if fit.shape.classes is None:
+        each = in_blocks(fit, _each_draw, x, y, 0)[:, 0]
+    else:
+        per_label = in_blocks(fit, _each_draw, x, np.zeros(len(x), dtype=int), fit.shape.classes)
+        known = per_label[np.arange(len(x)), y]
+        each = np.where((y < 0)[:, None], np.logaddexp.reduce(per_label, axis=1), known)
+    return np.moveaxis(each.reshape(len(x), *fit.draws_shape), 0, -1)
 
 
 def _needs_joint(fit: "Fit", question: str) -> None:
@@ -150,9 +169,7 @@ def log_conditional(fit: "Fit", x: Any, y: Any) -> xr.DataArray:
     values, _ = read_x(x, fit.schema)
     response = read_response(y, fit.schema.target)
     _same_length(response, len(values))
-    return xr.DataArray(
-        _in_blocks(fit, fit.flat_params, values, response, 0)[:, 0], {"row": np.arange(len(values))}, ("row",)
-    )
+    return xr.DataArray(in_blocks(fit, _averaged, values, response, 0)[:, 0], {"row": np.arange(len(values))}, ("row",))
 
 
 def assign(fit: "Fit", x: Any, *, soft: bool = False) -> xr.DataArray:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
-METHODS = {"mle": "mle", "map": "map_estimate", "laplace": "laplace", "nuts": "nuts"}
+METHODS = {"mle": "mle", "map": "map_estimate", "laplace": "laplace", "svi": "svi", "nuts": "nuts"}
 
 
 @app.callback()
@@ -34,7 +34,7 @@ def fit(
     model: Annotated[str, typer.Argument(help="a name from 'bayeszoo models'")],
     data: Annotated[str, typer.Argument(help="a CSV or Parquet path, or a bundled table such as penguins")],
     target: Annotated[str | None, typer.Option(help="column of the label or response; none: it is hidden")] = None,
-    by: Annotated[str, typer.Option(help="mle, map, laplace or nuts")] = "nuts",
+    by: Annotated[str, typer.Option(help="mle, map, laplace, svi or nuts")] = "nuts",
     features: Annotated[list[str] | None, typer.Option(help="use these columns only; repeat the option")] = None,
     setting: Annotated[list[str] | None, typer.Option("--set", help="a hyperparameter, as in --set k=3")] = None,
     holdout: Annotated[float, typer.Option(min=0.0, max=0.9, help="share of rows kept for the score")] = 0.2,

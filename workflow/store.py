@@ -1,4 +1,4 @@
-"""A fit on disk: ``fit.json`` for what it is and ``posterior.nc`` for its draws. Never pickle."""
+"""A fit on disk: ``fit.json`` for what it is, ``posterior.nc`` for ArviZ's groups, ``rows.npz`` for its rows. Never pickle."""
 
 import json
 from functools import partial
@@ -36,13 +36,14 @@ def save(fit: Fit, folder: Path) -> None:
         "diagnostics": fit.diagnostics,
         "warnings": fit.warnings,
     }
-    fit.posterior().to_netcdf(folder / "posterior.nc", group="posterior", engine="h5netcdf")
+    fit.to_arviz().to_netcdf(folder / "posterior.nc", engine="h5netcdf")
+    np.savez(folder / "rows.npz", x=fit.x, y=fit.y)
     (folder / "fit.json").write_text(json.dumps(record, indent=1) + "\n")
 
 
 def load(folder: Path) -> Fit:
     """Read what ``save`` wrote. Raises DataError where a file is missing or of another version."""
-    for name in ("fit.json", "posterior.nc"):
+    for name in ("fit.json", "posterior.nc", "rows.npz"):
         if not (folder / name).is_file():
             raise DataError(f"'{folder}' holds no {name}, so it is no run folder; make one with 'bayeszoo fit'.")
     record = json.loads((folder / "fit.json").read_text())
@@ -53,8 +54,22 @@ def load(folder: Path) -> Fit:
     with jax.enable_x64(True):
         spec = Spec(**{k: jax.numpy.asarray(v) for k, v in record["units"].items()}, **record["sizes"])
         shape = structure(model, spec)
-    with xr.open_dataset(folder / "posterior.nc", group="posterior", engine="h5netcdf") as posterior:
-        params = {name: posterior[name].values for name, _ in shape.sites}
+    with xr.open_datatree(folder / "posterior.nc", engine="h5netcdf") as tree:
+        params = {name: tree["posterior"][name].values for name, _ in shape.sites}
+        stats = {name: value.values for name, value in tree["sample_stats"].data_vars.items()}
+    with np.load(folder / "rows.npz") as rows:
+        x, y = rows["x"], rows["y"]
     labels = None if record["labels"] is None else tuple(record["labels"])
-    schema = Schema(tuple(record["columns"]), record["target"], labels)
-    return Fit(model, record["method"], schema, spec, shape, params, record["diagnostics"], tuple(record["warnings"]))
+    return Fit(
+        model=model,
+        method=record["method"],
+        schema=Schema(tuple(record["columns"]), record["target"], labels),
+        spec=spec,
+        shape=shape,
+        params=params,
+        x=x,
+        y=y,
+        sample_stats=stats,
+        diagnostics=record["diagnostics"],
+        warnings=tuple(record["warnings"]),
+    )

@@ -1,0 +1,82 @@
+"""A fit as the tree of groups that ArviZ works on."""
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jax import Array
+from numpyro import handlers
+
+from .joint import Declared, one_row
+from .queries import log_likelihood
+from .target import constrain, prior_vectors
+
+if TYPE_CHECKING:
+    from .fit import Fit
+
+
+@partial(jax.jit, static_argnames=("model", "generative"))
+def draw_rows(key: Array, params: dict, x: Array, spec: Any, *, model: Declared, generative: bool) -> dict[str, Array]:
+    """Predictive draws of every row: (x, y) of a generative model, y given x of another; (draws, rows, ...)."""
+
+    def row(key: Array, values: dict, x: Array) -> dict[str, Array]:
+        with handlers.trace() as trace, handlers.substitute(data=values), handlers.seed(rng_seed=key):
+            model(None if generative else x[None], None, one_row(spec))
+        return {name: trace[name]["value"][0] for name in ("x", "y") if name in trace}
+
+    def draw(one: tuple) -> dict[str, Array]:
+        key, values = one
+        return jax.vmap(row, in_axes=(0, None, 0))(jax.random.split(key, x.shape[0]), values, x)
+
+    draws = jax.tree.leaves(params)[0].shape[0]
+    return jax.lax.map(draw, (jax.random.split(key, draws), params))
+
+
+def to_arviz(fit: "Fit", *, seed: int = 0, prior_draws: int = 500) -> xr.DataTree:
+    """An xarray.DataTree with named dims: class and column names as coordinates.
+
+    posterior, prior: parameters. posterior_predictive, prior_predictive: sites x and y of a generative model, y of a
+    discriminative one; a label is its code, 0..K-1 in the order of the coordinate ``label``. log_likelihood: of each
+    row, log P(x, y), log P(x) where its label is hidden, or log P(y | x). sample_stats: of NUTS. observed_data.
+    """
+    chain_draw = fit.draws_shape
+    observed = {"x": fit.x} if fit.shape.generative else {}
+    if fit.shape.has_y and np.all(fit.y >= 0 if fit.shape.classes else np.isfinite(fit.y)):
+        observed["y"] = fit.y
+    name = next(reversed(observed))  # y where it was seen, else x: ArviZ names a likelihood after its variable
+    with jax.enable_x64(True):
+        key, prior_key = jax.random.split(jax.random.key(seed))
+        keywords = {"model": fit.model, "shape": fit.shape}
+        prior = constrain(prior_vectors(prior_key, fit.spec, draws=prior_draws, **keywords), fit.spec, **keywords)
+        x = jnp.asarray(np.where(np.isnan(fit.x), np.asarray(fit.spec.loc), fit.x))
+        predict = partial(draw_rows, x=x, spec=fit.spec, model=fit.model, generative=fit.shape.generative)
+        predictive = {
+            "posterior_predictive": (predict(key, fit.flat_params), chain_draw),
+            "prior_predictive": (predict(prior_key, prior), (1, prior_draws)),
+        }
+        groups = {
+            group: _rows(fit, {k: np.asarray(v).reshape(*axes, *v.shape[1:]) for k, v in sites.items()})
+            for group, (sites, axes) in predictive.items()
+        }
+        prior = {k: np.asarray(v)[None] for k, v in prior.items()}
+    return xr.DataTree.from_dict(
+        {
+            "posterior": fit.posterior(),
+            "prior": fit.posterior(prior),
+            **groups,
+            "log_likelihood": _rows(fit, {name: log_likelihood(fit, fit.x, fit.y)}),
+            "sample_stats": xr.Dataset({k: (("chain", "draw"), v) for k, v in fit.sample_stats.items()}),
+            "observed_data": _rows(fit, observed, leading=()),
+        }
+    )
+
+
+def _rows(fit: "Fit", sites: dict[str, np.ndarray], leading: tuple[str, ...] = ("chain", "draw")) -> xr.Dataset:
+    dims = {name: (*leading, "row", "feature")[: value.ndim] for name, value in sites.items()}
+    coords: dict[str, Any] = {"row": np.arange(len(fit.x))}
+    if any("feature" in d for d in dims.values()):
+        coords["feature"] = list(fit.schema.columns)
+    return xr.Dataset({name: (dims[name], value) for name, value in sites.items()}, coords)

@@ -39,7 +39,7 @@ def to_arviz(fit: "Fit", *, seed: int = 0, prior_draws: int = 500) -> xr.DataTre
     """An xarray.DataTree with named dims: class and column names as coordinates.
 
     posterior, prior: parameters. posterior_predictive, prior_predictive: sites x and y of a generative model, y of a
-    discriminative one; a label is its code, 0..K-1 in the order of the coordinate ``label``. log_likelihood: of each
+    discriminative one; a label is its code, 0..K-1 in the order of the coordinate ``class``. log_likelihood: of each
     row, log P(x, y), log P(x) where its label is hidden, or log P(y | x). sample_stats: of NUTS. observed_data.
     """
     chain_draw = fit.draws_shape
@@ -64,14 +64,19 @@ def to_arviz(fit: "Fit", *, seed: int = 0, prior_draws: int = 500) -> xr.DataTre
         prior = {k: np.asarray(v)[None] for k, v in prior.items()}
     return xr.DataTree.from_dict(
         {
-            "posterior": fit.posterior(),
-            "prior": fit.posterior(prior),
+            "posterior": _class_dim(fit.posterior()),
+            "prior": _class_dim(fit.posterior(prior)),
             **groups,
             "log_likelihood": _rows(fit, {name: log_likelihood(fit, fit.x, fit.y)}),
             "sample_stats": xr.Dataset({k: (("chain", "draw"), v) for k, v in fit.sample_stats.items()}),
             "observed_data": _rows(fit, observed, leading=()),
         }
     )
+
+
+def _class_dim(parameters: xr.Dataset) -> xr.Dataset:
+    # ArviZ stacks variables along a dim of its own called "label", so ours is called "class" there.
+    return parameters.rename({"label": "class"}) if "label" in parameters.dims else parameters
 
 
 def _rows(fit: "Fit", sites: dict[str, np.ndarray], leading: tuple[str, ...] = ("chain", "draw")) -> xr.Dataset:

@@ -56,7 +56,7 @@ class Fit:
         return array
 
     def posterior(self, params: dict[str, np.ndarray] | None = None) -> xr.Dataset:
-        """The fit's parameters, or others with the same axes, as an xarray Dataset with the user's column and label names as coordinates."""
+        """The fit's parameters, or others with these axes, as a Dataset with the user's names as coordinates."""
         names = {"feature": list(self.schema.columns), "label": self.label_coordinate}
         dims = {name: ("chain", "draw", *site.dims) for name, site in self.shape.sites}
         used = {dim for d in dims.values() for dim in d}

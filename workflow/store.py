@@ -1,4 +1,4 @@
-"""A fit on disk: ``fit.json`` for what it is, ``posterior.nc`` for ArviZ's groups, ``rows.npz`` for its rows. Never pickle."""
+"""A fit on disk: ``fit.json`` for what it is, ``posterior.nc`` for ArviZ's groups, ``rows.npz`` for its rows."""
 
 import json
 from functools import partial

@@ -1,0 +1,91 @@
+"""ArviZ functions on a fit's tree, with no adaptation; the command line end to end."""
+
+import arviz as az
+import numpy as np
+import pandas as pd
+import pytest
+from bayeszoo.inference import nuts
+from bayeszoo.models import gaussian_naive_bayes, softmax_regression
+from bayeszoo.workflow import datasets, store
+from bayeszoo.workflow.cli import main
+from sklearn.datasets import load_iris
+
+IRIS = load_iris(as_frame=True)
+SPECIES = pd.Series(IRIS.target_names[IRIS.target], name="species")
+
+
+@pytest.fixture(scope="module")
+def fits():
+    return {m.__name__: nuts(m, IRIS.data, SPECIES, draws=500) for m in (gaussian_naive_bayes, softmax_regression)}
+
+
+def test_summary_names_classes_and_columns(fits):
+    summary = az.summary(fits["gaussian_naive_bayes"].to_arviz())
+    assert "mu[setosa, petal width (cm)]" in summary.index
+    assert len(summary) == 3 + 12 + 12
+
+
+def test_loo_costs_about_the_number_of_parameters(fits):
+    fit = fits["gaussian_naive_bayes"]
+    elpd = az.loo(fit.to_arviz(), var_name="y").elpd
+    joint = fit.log_joint(IRIS.data).values[np.arange(150), IRIS.target]
+    assert 26 / 2 < joint.sum() - elpd < 26 * 2  # 26 free parameters (Vehtari, Gelman and Gabry 2017)
+
+
+def test_posterior_predictive_has_the_datas_shape(fits):
+    tree = fits["gaussian_naive_bayes"].to_arviz()
+    assert tree["posterior_predictive"]["x"].shape == (4, 500, 150, 4)
+    assert set(np.unique(tree["prior_predictive"]["y"])) <= {0, 1, 2}
+
+
+def test_stored_fit_answers_as_before(fits, tmp_path):
+    fit = fits["gaussian_naive_bayes"]
+    store.save(fit, tmp_path)
+    again = store.load(tmp_path)
+    np.testing.assert_array_equal(again.log_joint(IRIS.data), fit.log_joint(IRIS.data))
+
+
+def run(capsys, monkeypatch, *words):
+    monkeypatch.setattr("sys.argv", ["bayeszoo", *map(str, words)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    return stop.value.code, capsys.readouterr()
+
+
+def test_command_line_fits_penguins(capsys, monkeypatch, tmp_path):
+    out = tmp_path / "run"
+    words = ("fit", "gaussian_naive_bayes", "penguins", "--target", "species", "--out", out)
+    code, said = run(capsys, monkeypatch, *words)
+    assert code == 0
+    assert "column 'island' is text and is left out" in said.out
+    assert float(said.out.split("accuracy ")[1].split()[0]) > 0.9
+    code, said = run(capsys, monkeypatch, "generate", out, "--label", "Gentoo", "-n", "5")
+    assert code == 0
+    assert said.out.count("Gentoo") == 5
+    code, said = run(capsys, monkeypatch, "generate", out, "--label", "Dodo")
+    assert (code, said.err) == (2, "error: label 'Dodo' is not one of Adelie, Chinstrap, Gentoo.\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("fit", "naive", "iris"), "there is no model 'naive'"),
+        (("fit", "gaussian_naive_bayes", "iris", "--target", "sort"), "there is no column 'sort'"),
+        (("fit", "gaussian_naive_bayes", "nowhere.csv"), "'nowhere.csv' is no file and no bundled table"),
+        (("fit", "gaussian_naive_bayes", "iris", "--target", "target", "--features", "target"), "among the features"),
+        (("fit", "gaussian_naive_bayes", "penguins", "--features", "island"), "column 'island' holds 'Torgersen'"),
+        (("fit", "fixed_variance_mixture", "iris", "--set", "q=3"), "--set takes NAME=VALUE"),
+        (("summary", "nowhere"), "holds no fit.json"),
+    ],
+)
+def test_bad_words_are_one_sentence_and_exit_code_2(capsys, monkeypatch, words, sentence):
+    code, said = run(capsys, monkeypatch, *words)
+    assert code == 2
+    assert sentence in said.err
+    assert said.err.startswith("error: ")
+    assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", datasets.BUNDLED)
+def test_bundled_tables_load(name):
+    assert len(datasets.load(name)) > 100

@@ -25,6 +25,8 @@ def test_summary_names_classes_and_columns(fits):
     assert len(summary) == 3 + 12 + 12
 
 
+# One outlying flower has a Pareto k about 0.7; the sum, which is what is tested, hardly depends on it.
+@pytest.mark.filterwarnings("ignore:Estimated shape parameter of Pareto")
 def test_loo_costs_about_the_number_of_parameters(fits):
     fit = fits["gaussian_naive_bayes"]
     elpd = az.loo(fit.to_arviz(), var_name="y").elpd

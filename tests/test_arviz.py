@@ -61,6 +61,7 @@ def test_command_line_fits_penguins(capsys, monkeypatch, tmp_path):
     assert code == 0
     assert "column 'island' is text and is left out" in said.out
     assert float(said.out.split("accuracy ")[1].split()[0]) > 0.9
+    assert {p.stem for p in (out / "plots").glob("*.png")} == {"forest", "trace", "rank", "generated"}
     code, said = run(capsys, monkeypatch, "generate", out, "--label", "Gentoo", "-n", "5")
     assert code == 0
     assert said.out.count("Gentoo") == 5

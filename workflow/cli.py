@@ -39,6 +39,7 @@ def fit(
     setting: Annotated[list[str] | None, typer.Option("--set", help="a hyperparameter, as in --set k=3")] = None,
     holdout: Annotated[float, typer.Option(min=0.0, max=0.9, help="share of rows kept for the score")] = 0.2,
     seed: Annotated[int, typer.Option(help="seed of every random choice")] = 0,
+    no_plots: Annotated[bool, typer.Option("--no-plots", help="write no pictures")] = False,
     out: Annotated[Path | None, typer.Option(help="run folder; by default runs/MODEL-DATA")] = None,
 ) -> None:
     """Fit a model to a table and write a run folder."""
@@ -46,6 +47,8 @@ def fit(
     from functools import partial
 
     import numpy as np
+
+    _keep_compiled_programs()
 
     from .. import inference
     from ..models.catalogue import MODELS
@@ -75,11 +78,29 @@ def fit(
     _print_summary(result)
     if len(held):
         _print_score(result, x.iloc[held], y.iloc[held])
-    store.save(result, folder)
+    tree = store.save(result, folder)
     if result.shape.generative and result.shape.classes:
         rows = result.generate(100, label=list(result.label_coordinate.tolist()), seed=seed)
         rows.to_pandas().to_csv(folder / "generated.csv", index=False)
+    if not no_plots:
+        import matplotlib
+
+        matplotlib.use("agg")
+        from .plots import save_plots
+
+        save_plots(result, tree, folder / "plots")
     typer.echo(f"written to {folder}")
+
+
+def _keep_compiled_programs() -> None:
+    """Compiled programs are kept under XDG_CACHE_HOME (by default ~/.cache) for the next run of the command line."""
+    import os
+
+    import jax
+
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bayeszoo"
+    jax.config.update("jax_compilation_cache_dir", str(cache))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 def _settings(function: Any, given: list[str]) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from ..models.spec import Spec
 VERSION = 1
 
 
-def save(fit: Fit, folder: Path) -> None:
-    """Write a fit of a zoo model whose hyperparameters are numbers, text or truth values."""
+def save(fit: Fit, folder: Path) -> xr.DataTree:
+    """Write a fit of a zoo model whose hyperparameters are plain values; return ArviZ's tree of it."""
     folder.mkdir(parents=True, exist_ok=True)
     spec = fit.spec
     record: dict[str, Any] = {
@@ -36,9 +36,11 @@ def save(fit: Fit, folder: Path) -> None:
         "diagnostics": fit.diagnostics,
         "warnings": fit.warnings,
     }
-    fit.to_arviz().to_netcdf(folder / "posterior.nc", engine="h5netcdf")
+    tree = fit.to_arviz()
+    tree.to_netcdf(folder / "posterior.nc", engine="h5netcdf")
     np.savez(folder / "rows.npz", x=fit.x, y=fit.y)
     (folder / "fit.json").write_text(json.dumps(record, indent=1) + "\n")
+    return tree
 
 
 def load(folder: Path) -> Fit:

@@ -10,6 +10,7 @@ import xarray as xr
 from ..models.spec import Spec
 from . import arviz as tree
 from . import generate as generation
+from . import predict as prediction
 from . import queries
 from .joint import Declared, Structure
 from .table import Schema
@@ -86,6 +87,9 @@ class Fit:
 
     def assign(self, x: Any, *, soft: bool = False) -> xr.DataArray:
         return queries.assign(self, x, soft=soft)
+
+    def predict(self, x: Any, *, interval: float = 0.9, seed: int = 0) -> xr.Dataset:
+        return prediction.predict(self, x, interval=interval, seed=seed)
 
     def generate(self, n: int, *, label: Any | Sequence[Any] | None = None, seed: int = 0) -> xr.Dataset:
         return generation.generate(self, n, label=label, seed=seed)

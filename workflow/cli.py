@@ -166,16 +166,17 @@ def summary(run: Path) -> None:
 
 @app.command()
 def predict(run: Path, data: str) -> None:
-    """Print the label posterior of each row of a new table, as CSV."""
-    import numpy as np
-
+    """Print y given each row of a new table, as CSV: label probabilities, or mean, sd and a 90 % interval."""
     from . import datasets, store
 
     fit = store.load(run)
-    table = datasets.load(data)
-    probability = np.exp(fit.log_label_posterior(table)).to_pandas()
-    probability.insert(0, fit.schema.target, fit.assign(table).values)
-    typer.echo(probability.to_csv(index=False), nl=False)
+    answer = fit.predict(datasets.load(data))
+    if "label" in answer:
+        table = answer["probability"].to_pandas()
+        table.insert(0, fit.schema.target, answer["label"].values)
+    else:
+        table = answer.to_pandas()
+    typer.echo(table.to_csv(index=False), nl=False)
 
 
 @app.command()

@@ -89,6 +89,15 @@ class _Problem:
         ]
         return max(modes, key=lambda mode: mode.value)
 
+    def precondition(self, seed: int) -> tuple[np.ndarray, np.ndarray, bool]:
+        """Centre and matrix L for NUTS: mode and inverse root Hessian, or the prior's own where no mode will do."""
+        try:
+            mode = self.mode(seed, prior=True, jacobian=True)
+            return mode.vector, _whitening(mode), True
+        except NoMaximumError:
+            draws = np.asarray(prior_vectors(jax.random.key(seed), self.spec, draws=64, **self.keywords))
+            return np.median(draws, axis=0), np.diag(np.maximum(draws.std(axis=0), 1e-12)), False
+
     def _pretended(self, scale: np.ndarray, seed: int, starts: int = 10) -> list[np.ndarray]:
         from sklearn.cluster import KMeans
 
@@ -283,17 +292,18 @@ def nuts(
 ) -> Fit:
     """Draws from the posterior by the No-U-Turn sampler (Hoffman and Gelman 2014), preconditioned by the mode.
 
-    It samples v in vector = mode + L v with L L' the inverse Hessian at the mode, all chains in one program.
+    It samples v in vector = mode + L v with L L' the inverse Hessian at the mode, all chains in one program. Where the
+    posterior has no mode or no positive curvature there, as in a funnel, L is the prior's scale, and the diagnostic
+    ``preconditioned`` is 0; step size and scales are adapted in both cases.
     Arguments as in mle. Warns (FitWarning, and ``fit.warnings``) where R-hat, ESS or divergences are bad.
     """
     if warmup % CHUNK or draws % CHUNK:
         raise DataError(f"warmup and draws are multiples of {CHUNK}, got {warmup} and {draws}.")
     with jax.enable_x64(True):
         problem = _Problem(model, x, y, target, labels)
-        mode = problem.mode(seed, prior=True, jacobian=True)
-        whiten = _whitening(mode)
+        centre, whiten, preconditioned = problem.precondition(seed)
         start, advance = _nuts_programs(problem.model, problem.shape, warmup)
-        data = (jnp.asarray(mode.vector), jnp.asarray(whiten), problem.spec, problem.rows)
+        data = (jnp.asarray(centre), jnp.asarray(whiten), problem.spec, problem.rows)
         keys = jax.random.split(jax.random.key(seed), chains)
         states = start(keys, jax.random.normal(jax.random.key(seed + 1), (chains, problem.shape.size)), *data)
         kept = []
@@ -305,8 +315,9 @@ def nuts(
         diagnostics = {
             "divergences": float(diverging.sum()),
             "steps_per_draw": float(steps.mean()),
+            "preconditioned": float(preconditioned),
         }
-        vectors = mode.vector + v.reshape(chains * draws, -1) @ whiten.T
+        vectors = centre + v.reshape(chains * draws, -1) @ whiten.T
         diagnostics, warning = _judge(vectors.reshape(chains, draws, -1), diagnostics)
         stats = {"diverging": diverging, "n_steps": steps}
         return problem.fit("nuts", vectors, chains, diagnostics, warning, stats)

@@ -1,11 +1,13 @@
 """Closed forms, peers and conjugate answers. Data are the tables that scikit-learn ships."""
 
+import warnings
 from functools import partial
 
 import numpy as np
+import numpyro
 import pandas as pd
 import pytest
-from bayeszoo.inference import NoMaximumError, laplace, map_estimate, mle, nuts
+from bayeszoo.inference import FitWarning, NoMaximumError, laplace, map_estimate, mle, nuts
 from bayeszoo.models import fixed_variance_mixture, gaussian_naive_bayes, linear_regression, softmax_regression
 from numpyro import distributions as dist
 from scipy.special import logsumexp
@@ -95,8 +97,6 @@ def test_linear_regression_with_fixed_sigma_is_conjugate():
 
 def test_a_bad_posterior_warns_with_the_result():
     """A funnel (Neal 2003): the mode is no guide to it."""
-    import numpyro
-    from bayeszoo.inference import FitWarning
 
     def funnel(x, y=None):
         scale = numpyro.sample("log_scale", dist.Normal(0, 3))
@@ -107,3 +107,20 @@ def test_a_bad_posterior_warns_with_the_result():
     with pytest.warns(FitWarning):
         fit = nuts(funnel, IRIS.data, IRIS.target.astype(float))
     assert fit.warnings
+
+
+def test_nuts_without_a_usable_mode_says_so():
+    """A centred hierarchy: its density has no maximum, since it grows without bound as the scale goes to 0."""
+
+    def hierarchy(x, y=None):
+        a = numpyro.sample("a", dist.Cauchy(0, 1))
+        scale = numpyro.sample("scale", dist.HalfNormal(1))
+        with numpyro.plate("unit", 4):
+            theta = numpyro.sample("theta", dist.Normal(a, scale))
+        numpyro.sample("y", dist.Normal(0.0 * x[:, 0] + theta.sum(), 50.0), obs=y)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = nuts(hierarchy, IRIS.data, IRIS.target.astype(float), draws=200, warmup=200)
+    assert fit.diagnostics["preconditioned"] == 0
+    assert np.isfinite(fit.posterior()["theta"].values).all()

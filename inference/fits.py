@@ -18,11 +18,11 @@ from numpyro.infer.autoguide import AutoMultivariateNormal
 from numpyro.infer.hmc import hmc
 from tqdm.auto import tqdm
 
-from .errors import DataError, FitWarning, NoMaximumError
+from .errors import DataError, FitWarning, ModelError, NoMaximumError
 from .fit import Fit
 from .joint import Declared, Structure, declare, structure
 from .table import Schema, check_columns, make_spec, missing_feature, read_labels, read_response, read_x
-from .target import Mode, Rows, constrain, find_mode, log_target, prior_vectors
+from .target import Mode, Rows, constrain, find_mode, log_target, prior_vectors, rows_apart_and_together
 
 CHUNK = 100  # NUTS steps a compiled call, between two movements of the progress bar
 
@@ -61,6 +61,20 @@ class _Problem:
         self.schema = Schema(columns, target, names)
         self.x, self.y = values, known
         self.rows = self._lay_out(values, codes, response)
+        self._check_rows_independent()
+
+    def _check_rows_independent(self, few: int = 4) -> None:
+        """Every fit and query adds up single rows: refuse a model in which rows see each other."""
+        x = self.rows.x[:few]
+        y = self.rows.y[:few] if self.rows.y.shape[0] >= x.shape[0] else jnp.zeros(x.shape[0], dtype=int)
+        vector = prior_vectors(jax.random.key(0), self.spec, draws=1, **self.keywords)[0]
+        apart, together = rows_apart_and_together(vector, self.spec, x, y, **self.keywords)
+        if not np.isclose(apart, together, rtol=1e-6, atol=1e-6, equal_nan=True):
+            raise ModelError(
+                f"the rows of {self.model.name} are not independent given its parameters (the log-likelihood of "
+                f"{x.shape[0]} rows is {float(together):.6g} in one table but {float(apart):.6g} row by row); "
+                "use no statistic of the whole table inside the model, and put what rows share into parameters."
+            )
 
     def _lay_out(self, x: np.ndarray, codes: np.ndarray, response: np.ndarray | None) -> Rows:
         missing = np.isnan(x)

@@ -1,7 +1,7 @@
 """The log density over unconstrained parameters that every fit works on, and its mode."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import jax
@@ -110,6 +110,19 @@ class Mode:
     value: float
     gap: float
     hessian: np.ndarray
+
+
+@partial(jax.jit, static_argnames=("model", "shape"))
+def rows_apart_and_together(
+    vector: Array, spec: Spec, x: Array, y: Array, *, model: Declared, shape: Structure
+) -> tuple[Array, Array]:
+    """log-likelihood of a few rows as a sum over tables of one row, and as one table; equal if rows are independent."""
+    lift = Lift(split(vector, shape.sites))
+    with handlers.trace() as trace, lift:
+        model(x, y, replace(spec, rows=x.shape[0]))
+    sites = [trace[name] for name in ("x", "y") if name in trace and trace[name]["type"] == "sample"]
+    together = sum(jnp.sum(site["fn"].log_prob(site["value"])) for site in sites)
+    return log_likelihood(model, shape, split(vector, shape.sites), spec, Rows(x, None, y)), together
 
 
 def find_mode(start: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, **target: object) -> Mode:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -21,6 +22,7 @@ from tqdm.auto import tqdm
 from .errors import DataError, FitWarning, ModelError, NoMaximumError
 from .fit import Fit
 from .joint import Declared, Structure, declare, structure
+from .relabel import relabel
 from .table import Schema, check_columns, make_spec, missing_feature, read_labels, read_response, read_x
 from .target import Mode, Rows, constrain, find_mode, log_target, prior_vectors, rows_apart_and_together
 
@@ -332,12 +334,19 @@ def nuts(
             "preconditioned": float(preconditioned),
         }
         vectors = centre + v.reshape(chains * draws, -1) @ whiten.T
-        diagnostics, warning = _judge(vectors.reshape(chains, draws, -1), diagnostics)
         stats = {"diverging": diverging, "n_steps": steps}
-        return problem.fit("nuts", vectors, chains, diagnostics, warning, stats)
+        fit = problem.fit("nuts", vectors, chains, diagnostics, (), stats)
+    renamed = relabel(fit)
+    verdict, said = _judge(renamed.params, renamed.diagnostics)
+    if renamed is not fit:
+        verdict["max_rhat_raw"] = _judge(fit.params, {"divergences": 0.0})[0]["max_rhat"]
+    for sentence in said:
+        warnings.warn(sentence, FitWarning, stacklevel=2)
+    return replace(renamed, diagnostics=verdict, warnings=tuple(said))
 
 
-def _judge(vectors: np.ndarray, diagnostics: dict[str, float]) -> tuple[dict[str, float], list[str]]:
+def _judge(params: dict[str, np.ndarray], diagnostics: dict[str, float]) -> tuple[dict[str, float], list[str]]:
+    vectors = np.concatenate([value.reshape(*value.shape[:2], -1) for value in params.values()], axis=-1)
     chains, draws, _ = vectors.shape
     rhat = float(np.max(split_gelman_rubin(vectors)))
     ess = float(np.min(effective_sample_size(vectors)))

@@ -75,10 +75,10 @@ def fit(
             target=target,
         )
     folder = out or Path("runs") / f"{model}-{Path(data).stem}"
-    _print_summary(result)
+    tree = store.save(result, folder)
+    _print_summary(result, tree)
     if len(held):
         _print_score(result, x.iloc[held], y.iloc[held])
-    tree = store.save(result, folder)
     if result.shape.generative and result.shape.classes:
         rows = result.generate(100, label=list(result.label_coordinate.tolist()), seed=seed)
         rows.to_pandas().to_csv(folder / "generated.csv", index=False)
@@ -121,21 +121,29 @@ def _settings(function: Any, given: list[str]) -> dict[str, Any]:
     return settings
 
 
-def _print_summary(fit: "Fit") -> None:
+def _print_summary(fit: "Fit", tree: Any) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=f"{fit.model.name} by {fit.method}")
-    for heading in ("parameter", "mean", "sd"):
-        table.add_column(heading, justify="left" if heading == "parameter" else "right")
-    posterior = fit.posterior()
-    for name in posterior:
-        mean, sd = posterior[name].mean(("chain", "draw")), posterior[name].std(("chain", "draw"))
-        stacked = mean.stack(at=mean.dims) if mean.dims else mean.expand_dims(at=[()])
-        spread = sd.stack(at=sd.dims) if sd.dims else sd.expand_dims(at=[()])
-        for where, m, s in zip(stacked["at"].values, stacked.values, spread.values, strict=True):
-            place = f"[{', '.join(map(str, where))}]" if mean.dims else ""
-            table.add_row(f"{name}{place}".replace("[", "\\["), f"{m:.4g}", f"{s:.2g}")
+    if fit.draws_shape == (1, 1):
+        from arviz_base import dataset_to_dataframe
+
+        summary = dataset_to_dataframe(tree["posterior"].to_dataset()).T
+        summary.columns = ["estimate"]
+    else:
+        from arviz_stats import summary as summarise
+
+        summary = summarise(tree, round_to="none", ci_kind="eti", ci_prob=0.9)
+        summary = summary.drop(columns=["ess_tail", "mcse_mean", "mcse_sd"])
+        summary.columns = ["mean", "sd", "5 %", "95 %", "ESS", "R-hat"]
+    table = Table(title=f"{fit.model.name} by {fit.method}", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("parameter", overflow="fold")
+    for heading in summary.columns:
+        table.add_column(str(heading), justify="right", no_wrap=True)
+    for name, values in zip(summary.index, summary.to_numpy(), strict=True):
+        table.add_row(escape(str(name)), *(f"{value:.4g}" for value in values))
     console = Console()
     console.print(table)
     console.print(", ".join(f"{name} {value:.4g}" for name, value in fit.diagnostics.items()), highlight=False)
@@ -161,7 +169,8 @@ def summary(run: Path) -> None:
     """Print a run's parameters and diagnostics."""
     from . import store
 
-    _print_summary(store.load(run))
+    fit = store.load(run)
+    _print_summary(fit, fit.to_arviz())
 
 
 @app.command()

@@ -1,0 +1,153 @@
+"""Data and model brought together once: what every fitter starts from."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .errors import DataError, FitWarning, ModelError, NoMaximumError
+from .fit import Fit
+from .joint import declare, structure
+from .table import Schema, check_columns, make_spec, missing_feature, read_labels, read_response, read_x
+from .target import Mode, Rows, constrain, find_mode, prior_vectors, rows_apart_and_together
+
+
+def whitening(mode: Mode) -> np.ndarray:
+    """A matrix L with L L' = H^-1 at the mode."""
+    curvature, axes = np.linalg.eigh(mode.hessian)
+    if curvature.min() <= 0:
+        raise NoMaximumError("the curvature at the mode is not positive; the posterior has a flat or rising direction.")
+    return axes / np.sqrt(curvature)
+
+
+class Problem:
+    """Data, checked and laid out, beside the model's structure: what each fitter starts from."""
+
+    def __init__(self, model: Callable, x: Any, y: Any, target: str | None, labels: Sequence[Any] | None) -> None:
+        self.model = declare(model)
+        values, columns = read_x(x)
+        check_columns(values, columns)
+        target = target or str(getattr(y, "name", None) or "y")
+        if target in columns:
+            raise DataError(f"'{target}' is the target and a column of x, too; take it out of x.")
+        is_label = structure(self.model, make_spec(values, None, len(labels or ()))).classes is not None
+        codes, response, names = np.full(len(values), -1), None, None
+        if y is not None and is_label:
+            codes, names = read_labels(y, labels)
+        elif y is not None:
+            response = read_response(y, target)
+        elif labels:
+            names = tuple(labels)
+        known = codes if response is None else response
+        if len(known) != len(values):
+            raise DataError(f"x has {len(values)} rows but y has {len(known)}; give one y for every row.")
+        if y is not None and is_label and len(names) == 1 and np.all(codes >= 0):
+            raise DataError(f"every row has the label {names[0]!r}; a model of labels needs at least two.")
+        self.spec = make_spec(values, response, len(names or ()))
+        self.shape = structure(self.model, self.spec)
+        if y is None and not self.shape.generative:
+            raise DataError(f"{self.model.name} declares P(y | x) and needs y; give one for every row.")
+        if is_label:
+            names = (names or ()) + tuple(range(len(names or ()), self.shape.classes))
+            if self.shape.classes > len(values):
+                raise DataError(f"{self.shape.classes} components need as many rows, got {len(values)}.")
+        self.schema = Schema(columns, target, names)
+        self.x, self.y = values, known
+        self.rows = self._lay_out(values, codes, response)
+        self._check_rows_independent()
+
+    def _check_rows_independent(self, few: int = 4) -> None:
+        """Every fit and query adds up single rows: refuse a model in which rows see each other."""
+        x = self.rows.x[:few]
+        y = self.rows.y[:few] if self.rows.y.shape[0] >= x.shape[0] else jnp.zeros(x.shape[0], dtype=int)
+        vector = prior_vectors(jax.random.key(0), self.spec, draws=1, **self.keywords)[0]
+        apart, together = rows_apart_and_together(vector, self.spec, x, y, **self.keywords)
+        if not np.isclose(apart, together, rtol=1e-6, atol=1e-6, equal_nan=True):
+            raise ModelError(
+                f"the rows of {self.model.name} are not independent given its parameters (the log-likelihood of "
+                f"{x.shape[0]} rows is {float(together):.6g} in one table but {float(apart):.6g} row by row); "
+                "use no statistic of the whole table inside the model, and put what rows share into parameters."
+            )
+
+    def _lay_out(self, x: np.ndarray, codes: np.ndarray, response: np.ndarray | None) -> Rows:
+        missing = np.isnan(x)
+        if missing.any() and not self.shape.generative:
+            i, j = np.argwhere(missing)[0]
+            raise missing_feature(self.model.name, i, self.schema.columns[j])
+        order = np.arange(len(x)) if response is not None else np.argsort(codes < 0, kind="stable")
+        y = response if response is not None else codes[order][codes[order] >= 0]
+        filled = np.where(missing, np.nanmean(x, axis=0), x)[order]
+        return Rows(jnp.asarray(filled), jnp.asarray(~missing[order]) if missing.any() else None, jnp.asarray(y))
+
+    @property
+    def keywords(self) -> dict[str, Any]:
+        return {"model": self.model, "shape": self.shape}
+
+    def mode(self, seed: int, *, prior: bool, jacobian: bool) -> Mode:
+        prior_draws = np.asarray(prior_vectors(jax.random.key(seed), self.spec, draws=64, **self.keywords))
+        scale = np.maximum(prior_draws.std(axis=0), 1e-12)
+        hidden = self.rows.y.shape[0] < self.rows.x.shape[0]
+        # Hidden labels make several modes and a saddle where all classes agree: climb from several pretended labelings.
+        starts = self._pretended(scale, seed) if hidden and self.shape.classes else []
+        starts = starts or [np.median(prior_draws, axis=0) + 0.1 * (prior_draws[0] - prior_draws.mean(axis=0))]
+        modes = [
+            find_mode(start, scale, self.spec, self.rows, prior=prior, jacobian=jacobian, **self.keywords)
+            for start in starts
+        ]
+        return max(modes, key=lambda mode: mode.value)
+
+    def precondition(self, seed: int) -> tuple[np.ndarray, np.ndarray, bool]:
+        """Centre and matrix L for NUTS: mode and inverse root Hessian, or the prior's own where no mode will do."""
+        try:
+            mode = self.mode(seed, prior=True, jacobian=True)
+            return mode.vector, whitening(mode), True
+        except NoMaximumError:
+            draws = np.asarray(prior_vectors(jax.random.key(seed), self.spec, draws=64, **self.keywords))
+            return np.median(draws, axis=0), np.diag(np.maximum(draws.std(axis=0), 1e-12)), False
+
+    def _pretended(self, scale: np.ndarray, seed: int, starts: int = 10) -> list[np.ndarray]:
+        from sklearn.cluster import KMeans
+
+        x = np.asarray(self.rows.x)
+        found = []
+        for i in range(starts):
+            # Half of the starts see the columns in their own units, half standardised.
+            view = x if i % 2 else x / x.std(axis=0)
+            labels = KMeans(self.shape.classes, n_init=1, random_state=seed + i).fit_predict(view)
+            known = self.rows.y.shape[0]
+            labels[:known] = np.asarray(self.rows.y)
+            rows = Rows(self.rows.x, self.rows.seen, jnp.asarray(labels, dtype=int))
+            centre = np.zeros_like(scale)
+            mode = find_mode(centre, scale, self.spec, rows, prior=True, jacobian=True, **self.keywords)
+            found.append(mode.vector)
+        return found
+
+    def fit(
+        self,
+        method: str,
+        vectors: np.ndarray,
+        chains: int,
+        diagnostics: dict[str, float],
+        warning: Sequence[str] = (),
+        sample_stats: dict[str, np.ndarray] | None = None,
+    ) -> Fit:
+        params = constrain(jnp.asarray(vectors), self.spec, **self.keywords)
+        shaped = {name: np.asarray(v, dtype=np.float64).reshape(chains, -1, *v.shape[1:]) for name, v in params.items()}
+        for sentence in warning:
+            warnings.warn(sentence, FitWarning, stacklevel=4)
+        return Fit(
+            model=self.model,
+            method=method,
+            schema=self.schema,
+            spec=self.spec,
+            shape=self.shape,
+            params=shaped,
+            x=self.x,
+            y=self.y,
+            sample_stats=sample_stats or {},
+            diagnostics=diagnostics,
+            warnings=tuple(warning),
+        )

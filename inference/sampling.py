@@ -1,0 +1,128 @@
+"""The No-U-Turn sampler, preconditioned by the mode, and its verdict."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import lru_cache, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpyro.infer.hmc import hmc
+from tqdm.auto import tqdm
+
+from .errors import DataError, FitWarning
+from .fit import Fit
+from .joint import Declared, Structure
+from .problem import Problem
+from .relabel import relabel
+from .target import Rows, log_target
+
+CHUNK = 100  # NUTS steps a compiled call, between two movements of the progress bar
+
+
+@lru_cache(maxsize=64)
+def _nuts_programs(model: Declared, shape: Structure, warmup: int) -> tuple[Callable, Callable]:
+    def potential(centre: Array, whiten: Array, spec: Any, rows: Rows) -> Callable:
+        def minus_log_posterior(v: Array) -> Array:
+            vector = centre + whiten @ v
+            return -log_target(vector, spec, rows, model=model, shape=shape, prior=True, jacobian=True)
+
+        return minus_log_posterior
+
+    init, sample = hmc(potential_fn_gen=potential)
+
+    def start(key: Array, v: Array, *data: Any) -> Any:
+        return init(v, warmup, model_args=data, rng_key=key)
+
+    @partial(jax.jit, static_argnums=0)
+    def advance(steps: int, states: Any, *data: Any) -> Any:
+        def step(state: Any, _: None) -> tuple[Any, tuple]:
+            state = sample(state, data, {})
+            return state, (state.z, state.diverging, state.num_steps)
+
+        return jax.vmap(lambda state: jax.lax.scan(step, state, None, length=steps))(states)
+
+    return jax.jit(jax.vmap(start, in_axes=(0, 0, None, None, None, None))), advance
+
+
+def nuts(
+    model: Callable,
+    x: Any,
+    y: Any = None,
+    *,
+    seed: int = 0,
+    chains: int = 4,
+    draws: int = 1000,
+    warmup: int = 500,
+    target: str | None = None,
+    labels: Sequence[Any] | None = None,
+) -> Fit:
+    """Draws from the posterior by the No-U-Turn sampler (Hoffman and Gelman 2014), preconditioned by the mode.
+
+    It samples v in vector = mode + L v with L L' the inverse Hessian at the mode, all chains in one program. Where the
+    posterior has no mode or no positive curvature there, as in a funnel, L is the prior's scale, and the diagnostic
+    ``preconditioned`` is 0; step size and scales are adapted in both cases.
+    Arguments as in mle. Warns (FitWarning, and ``fit.warnings``) where R-hat, ESS or divergences are bad.
+    """
+    if warmup % CHUNK or draws % CHUNK:
+        raise DataError(f"warmup and draws are multiples of {CHUNK}, got {warmup} and {draws}.")
+    with jax.enable_x64(True):
+        problem = Problem(model, x, y, target, labels)
+        centre, whiten, preconditioned = problem.precondition(seed)
+        start, advance = _nuts_programs(problem.model, problem.shape, warmup)
+        data = (jnp.asarray(centre), jnp.asarray(whiten), problem.spec, problem.rows)
+        keys = jax.random.split(jax.random.key(seed), chains)
+        states = start(keys, jax.random.normal(jax.random.key(seed + 1), (chains, problem.shape.size)), *data)
+        kept = []
+        for i in tqdm(range((warmup + draws) // CHUNK), desc="NUTS", unit_scale=CHUNK, unit=" steps", delay=2):
+            states, out = advance(CHUNK, states, *data)
+            if i >= warmup // CHUNK:
+                kept.append(jax.tree.map(np.asarray, out))
+        v, diverging, steps = (np.concatenate(part, axis=1) for part in zip(*kept, strict=True))
+        diagnostics = {
+            "divergences": float(diverging.sum()),
+            "steps_per_draw": float(steps.mean()),
+            "preconditioned": float(preconditioned),
+        }
+        vectors = centre + v.reshape(chains * draws, -1) @ whiten.T
+        stats = {"diverging": diverging, "n_steps": steps}
+        fit = problem.fit("nuts", vectors, chains, diagnostics, (), stats)
+    renamed = relabel(fit)
+    verdict, said = _judge(renamed.params, renamed.diagnostics)
+    if renamed is not fit:
+        verdict["max_rhat_raw"] = convergence(fit.params)["max_rhat"]
+    for sentence in said:
+        warnings.warn(sentence, FitWarning, stacklevel=2)
+    return replace(renamed, diagnostics=verdict, warnings=tuple(said))
+
+
+def convergence(params: dict[str, np.ndarray]) -> dict[str, float]:
+    """The worst rank-normalised split R-hat, bulk and tail effective sample size (Vehtari et al. 2021)."""
+    # Here, because importing arviz_stats takes as long as importing JAX, and only NUTS needs it.
+    from arviz_stats.base import array_stats
+
+    flat = np.concatenate([value.reshape(*value.shape[:2], -1) for value in params.values()], axis=-1)
+    flat = flat[..., flat.std(axis=(0, 1)) > 0]  # a parameter that is fixed has no R-hat
+    axes = {"chain_axis": 0, "draw_axis": 1}
+    return {
+        "max_rhat": float(np.max(array_stats.rhat(flat, **axes))),
+        "min_ess_bulk": float(np.min(array_stats.ess(flat, method="bulk", **axes))),
+        "min_ess_tail": float(np.min(array_stats.ess(flat, method="tail", prob=(0.05, 0.95), **axes))),
+    }
+
+
+def _judge(params: dict[str, np.ndarray], diagnostics: dict[str, float]) -> tuple[dict[str, float], list[str]]:
+    chains, draws = next(iter(params.values())).shape[:2]
+    diagnostics = {**diagnostics, **convergence(params)}
+    rhat, ess = diagnostics["max_rhat"], min(diagnostics["min_ess_bulk"], diagnostics["min_ess_tail"])
+    said = []
+    if not rhat < 1.01:
+        said.append(f"R-hat is {rhat:.3f}, above 1.01: the chains disagree; run longer or look for several modes.")
+    if not ess > 100 * chains:
+        said.append(f"the smallest effective sample size is {ess:.0f}, below {100 * chains}: run longer.")
+    if diagnostics["divergences"]:
+        said.append(f"{diagnostics['divergences']:.0f} of {chains * draws} draws diverged: reparametrise the model.")
+    return diagnostics, said

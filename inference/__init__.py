@@ -11,4 +11,5 @@ from .fits import laplace as laplace
 from .fits import map_estimate as map_estimate
 from .fits import mle as mle
 from .fits import svi as svi
+from .joint import with_sites as with_sites
 from .sampling import nuts as nuts

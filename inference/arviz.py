@@ -50,7 +50,8 @@ def to_arviz(fit: "Fit", *, seed: int = 0, prior_draws: int = 500) -> xr.DataTre
     with jax.enable_x64(True):
         key, prior_key = jax.random.split(jax.random.key(seed))
         keywords = {"model": fit.model, "shape": fit.shape}
-        prior = constrain(prior_vectors(prior_key, fit.spec, draws=prior_draws, **keywords), fit.spec, **keywords)
+        vectors = prior_vectors(prior_key, fit.spec, draws=prior_draws, **keywords)
+        prior, prior_derived = constrain(vectors, fit.spec, **keywords)
         x = jnp.asarray(np.where(np.isnan(fit.x), np.asarray(fit.spec.loc), fit.x))
         predict = partial(draw_rows, x=x, spec=fit.spec, model=fit.model, generative=fit.shape.generative)
         predictive = {
@@ -61,11 +62,11 @@ def to_arviz(fit: "Fit", *, seed: int = 0, prior_draws: int = 500) -> xr.DataTre
             group: _rows(fit, {k: np.asarray(v).reshape(*axes, *v.shape[1:]) for k, v in sites.items()})
             for group, (sites, axes) in predictive.items()
         }
-        prior = {k: np.asarray(v)[None] for k, v in prior.items()}
+        prior = {k: np.asarray(v)[None] for k, v in {**prior, **prior_derived}.items()}
     return xr.DataTree.from_dict(
         {
             "posterior": _class_dim(fit.posterior()),
-            "prior": _class_dim(fit.posterior(prior)),
+            "prior": _class_dim(fit.labelled(prior)),
             **groups,
             "log_likelihood": _rows(fit, {name: log_likelihood(fit, fit.x, fit.y)}),
             "sample_stats": xr.Dataset({k: (("chain", "draw"), v) for k, v in fit.sample_stats.items()}),

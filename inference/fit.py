@@ -21,6 +21,7 @@ class Fit:
     """An immutable answer of a fitter; every query is a pure function of it.
 
     params: parameter draws as float64, name -> (chain, draw, *shape); (1, 1, *shape) for a point estimate.
+    derived: the model's deterministic sites, likewise.
     x, y: the rows it was fitted to; y as codes (-1: hidden) or responses. sample_stats: name -> (chain, draw), of NUTS.
     diagnostics: numbers by name. warnings: whole sentences, empty where nothing speaks against the fit.
     """
@@ -31,6 +32,7 @@ class Fit:
     spec: Spec
     shape: Structure
     params: dict[str, np.ndarray]
+    derived: dict[str, np.ndarray]
     x: np.ndarray
     y: np.ndarray
     sample_stats: dict[str, np.ndarray]
@@ -56,13 +58,17 @@ class Fit:
         array[:] = labels
         return array
 
-    def posterior(self, params: dict[str, np.ndarray] | None = None) -> xr.Dataset:
-        """The fit's parameters, or others with these axes, as a Dataset with the user's names as coordinates."""
+    def posterior(self) -> xr.Dataset:
+        """Parameters and deterministic sites as a Dataset with the user's names as coordinates."""
+        return self.labelled({**self.params, **self.derived})
+
+    def labelled(self, values: dict[str, np.ndarray]) -> xr.Dataset:
+        """Values of sites, each (chain, draw, *shape), with the user's names as coordinates."""
         names = {"feature": list(self.schema.columns), "label": self.label_coordinate}
-        dims = {name: ("chain", "draw", *site.dims) for name, site in self.shape.sites}
+        dims = {name: ("chain", "draw", *site.dims) for name, site in self.shape.sites + self.shape.derived}
         used = {dim for d in dims.values() for dim in d}
         coords = {dim: value for dim, value in names.items() if dim in used}
-        return xr.Dataset({name: (dims[name], value) for name, value in (params or self.params).items()}, coords)
+        return xr.Dataset({name: (dims[name], value) for name, value in values.items()}, coords)
 
     def to_arviz(self, *, seed: int = 0) -> xr.DataTree:
         return tree.to_arviz(self, seed=seed)

@@ -52,6 +52,31 @@ def declare(model: Callable) -> Declared | Callable:
     return Declared(model.func, keywords)
 
 
+class _Rename(Messenger):
+    def __init__(self, names: dict[str, str]) -> None:
+        super().__init__(None)
+        self.names = names
+
+    def process_message(self, msg: dict) -> None:
+        msg["name"] = self.names.get(msg["name"], msg["name"])
+
+
+def with_sites(model: Callable, *, x: str = "x", y: str = "y") -> Callable:
+    """A model function whose data sites have other names, as one with sites 'x' and 'y'.
+
+    ``nuts(with_sites(model, y="obs"), x, y)`` fits a model that calls its response 'obs'.
+    """
+    names = {x: "x", y: "y"}
+
+    def renamed(*positional: Any, **keywords: Any) -> Any:
+        with _Rename(names):
+            return model(*positional, **keywords)
+
+    renamed.__name__ = getattr(model, "__name__", "model")
+    renamed.__signature__ = inspect.signature(model)
+    return renamed
+
+
 def _named(model: partial) -> Callable:
     def bound(x: Array | None = None, y: Array | None = None, *, spec: Spec | None = None) -> Any:
         wants_spec = "spec" in inspect.signature(model.func).parameters
@@ -63,18 +88,20 @@ def _named(model: partial) -> Callable:
 
 @dataclass(frozen=True)
 class Site:
-    """A parameter site: its shape, the shape of its unconstrained value and the names of its dims."""
+    """A site's shape, the shape of its unconstrained value (None for a deterministic site) and its dims' names."""
 
     shape: tuple[int, ...]
-    free: tuple[int, ...]
+    free: tuple[int, ...] | None
     dims: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Structure:
-    """What one trace says of a model. ``classes`` is None where y is no label."""
+    """What a trace says of a model: its parameter sites, the deterministic sites that do not depend on the rows, which
+    of x and y it samples, and the number of labels (None where y is no label)."""
 
     sites: tuple[tuple[str, Site], ...]
+    derived: tuple[tuple[str, Site], ...]
     generative: bool
     has_y: bool
     classes: int | None
@@ -97,22 +124,37 @@ def one_row(spec: Spec) -> Spec:
 
 
 def structure(model: Declared, spec: Spec) -> Structure:
-    """Read the parameter sites, and whether x and y are sampled, off one abstract trace."""
+    """Read the sites off two abstract traces, of one row and of two: what grows is no parameter."""
+    found = _abstract_sites(model, spec, 1)
+    shared = _abstract_sites(model, spec, 2)
+    y, generative = found.pop("y", None), found.pop("x", False)
+    if y is None and not generative:
+        raise ModelError(
+            f"{model.name} samples neither a site 'x' nor a site 'y'; rename its sites "
+            "(bayeszoo.inference.with_sites), or call the data's site 'x' and the label's or response's site 'y'."
+        )
+    derived = {name: site for name, site in found.items() if site.free is None}
+    sites = {name: site for name, site in found.items() if site.free is not None}
+    grown = next((name for name in sites if shared[name].shape != sites[name].shape), None)
+    if grown is not None:
+        raise ModelError(
+            f"site '{grown}' of {model.name} has a value for each row; a new row would have none. Integrate it out, or "
+            "let rows share it through a column of group names."
+        )
+    fixed = tuple((name, site) for name, site in derived.items() if shared[name].shape == site.shape)
+    return Structure(tuple(sites.items()), fixed, generative, y is not None, y["classes"] if y else None)
+
+
+def _abstract_sites(model: Declared, spec: Spec, rows: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
 
     def look(key: Array) -> None:
         with handlers.trace() as trace, handlers.seed(rng_seed=key):
-            model(jnp.zeros((1, spec.features)), None, one_row(spec))
+            model(jnp.zeros((rows, spec.features)), None, replace(spec, rows=rows))
         found.update(_sites(trace))
 
     jax.eval_shape(look, jax.random.key(0))
-    y, generative = found.pop("y", None), found.pop("x", False)
-    if y is None and not generative:
-        raise ModelError(
-            f"{model.name} samples neither a site 'x' nor a site 'y'; "
-            "call the data's site 'x' and the label's or response's site 'y'."
-        )
-    return Structure(tuple(found.items()), generative, y is not None, y["classes"] if y else None)
+    return found
 
 
 def _sites(trace: dict) -> dict[str, Any]:
@@ -120,6 +162,8 @@ def _sites(trace: dict) -> dict[str, Any]:
     for name, site in trace.items():
         if site["type"] == "param":
             raise ModelError(f"site '{name}' is a numpyro.param; give it a prior with numpyro.sample instead.")
+        if site["type"] == "deterministic":
+            found[name] = Site(jnp.shape(site["value"]), None, _dims(name, site))
         if site["type"] != "sample":
             continue
         if name == "x":
@@ -144,11 +188,13 @@ def _classes(fn: dist.Distribution) -> int | None:
 
 
 def _dims(name: str, site: dict) -> tuple[str, ...]:
-    batch = len(site["fn"].batch_shape)
-    names = [f"{name}_dim_{i}" for i in range(site["value"].ndim)]
-    for frame in site["cond_indep_stack"]:
-        names[batch + frame.dim] = frame.name
-    for i, dim in enumerate(site["infer"].get("event_dims", ())):
+    shape = jnp.shape(site["value"])
+    batch = len(site["fn"].batch_shape) if site["type"] == "sample" else len(shape)
+    names = [f"{name}_dim_{i}" for i in range(len(shape))]
+    for frame in site.get("cond_indep_stack", ()):
+        if batch + frame.dim >= 0:
+            names[batch + frame.dim] = frame.name
+    for i, dim in enumerate(site.get("infer", {}).get("event_dims", ())):
         names[batch + i] = dim
     return tuple(names)
 
@@ -160,8 +206,13 @@ class Lift(Messenger):
         super().__init__(None)
         self.free = free
         self.values: dict[str, Array] = {}
+        self.derived: dict[str, Array] = {}
         self.log_prior: Array | float = 0.0
         self.log_jacobian: Array | float = 0.0
+
+    def postprocess_message(self, msg: dict) -> None:
+        if msg["type"] == "deterministic":
+            self.derived[msg["name"]] = msg["value"]
 
     def process_message(self, msg: dict) -> None:
         if msg["type"] != "sample" or msg["name"] not in self.free:

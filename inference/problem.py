@@ -134,8 +134,10 @@ class Problem:
         warning: Sequence[str] = (),
         sample_stats: dict[str, np.ndarray] | None = None,
     ) -> Fit:
-        params = constrain(jnp.asarray(vectors), self.spec, **self.keywords)
-        shaped = {name: np.asarray(v, dtype=np.float64).reshape(chains, -1, *v.shape[1:]) for name, v in params.items()}
+        params, derived = (
+            {k: np.asarray(v, dtype=np.float64).reshape(chains, -1, *v.shape[1:]) for k, v in group.items()}
+            for group in constrain(jnp.asarray(vectors), self.spec, **self.keywords)
+        )
         for sentence in warning:
             warnings.warn(sentence, FitWarning, stacklevel=4)
         return Fit(
@@ -144,7 +146,8 @@ class Problem:
             schema=self.schema,
             spec=self.spec,
             shape=self.shape,
-            params=shaped,
+            params=params,
+            derived=derived,
             x=self.x,
             y=self.y,
             sample_stats=sample_stats or {},

@@ -33,6 +33,7 @@ def relabel(fit: Fit) -> Fit:
     pivot = int(log_marginal(fit, rows, draws=True).sum("row").values.argmax())
     cost = -np.einsum("ik,sij->skj", np.exp(log_p[pivot]), np.maximum(log_p, -1e3))
     order = np.array([linear_sum_assignment(one)[1] for one in cost])
+
     params = {}
     for name, site in fit.shape.sites:
         value = fit.flat_params[name]
@@ -45,14 +46,32 @@ def relabel(fit: Fit) -> Fit:
         return fit
     s = int(np.flatnonzero(np.any(order != np.arange(fit.shape.classes), axis=1))[0])
     after = replace(fit, params=params)
+    after = replace(after, derived=_derived(after))
     if not np.isclose(_log_prior(fit, s), _log_prior(after, s), rtol=1e-8):
         return fit
     return replace(after, diagnostics={**fit.diagnostics, "renamed_draws": float(renamed)})
 
 
+def _trace(fit: Fit, values: dict[str, Array]) -> dict:
+    with handlers.trace() as trace, handlers.substitute(data=values), handlers.seed(rng_seed=0):
+        fit.model(jnp.zeros((1, fit.spec.features)), jnp.zeros(1, dtype=int), one_row(fit.spec))
+    return trace
+
+
 def _log_prior(fit: Fit, s: int) -> float:
     with jax.enable_x64(True):
-        values: dict[str, Array] = {name: jnp.asarray(value[s]) for name, value in fit.flat_params.items()}
-        with handlers.trace() as trace, handlers.substitute(data=values), handlers.seed(rng_seed=0):
-            fit.model(jnp.zeros((1, fit.spec.features)), jnp.zeros(1, dtype=int), one_row(fit.spec))
+        values = {name: jnp.asarray(value[s]) for name, value in fit.flat_params.items()}
+        trace = _trace(fit, values)
         return float(sum(jnp.sum(trace[name]["fn"].log_prob(value)) for name, value in values.items()))
+
+
+def _derived(fit: Fit) -> dict[str, np.ndarray]:
+    """The deterministic sites at the renamed parameters; they need not have a label dim by name."""
+
+    def one(values: dict[str, Array]) -> dict[str, Array]:
+        trace = _trace(fit, values)
+        return {name: trace[name]["value"] for name, _ in fit.shape.derived}
+
+    with jax.enable_x64(True):
+        answer = jax.jit(jax.vmap(one))({name: jnp.asarray(value) for name, value in fit.flat_params.items()})
+        return {name: np.asarray(value).reshape(*fit.draws_shape, *value.shape[1:]) for name, value in answer.items()}

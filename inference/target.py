@@ -68,14 +68,16 @@ def _any_y(shape: Structure) -> Array:
 
 
 @partial(jax.jit, static_argnames=("model", "shape"))
-def constrain(vectors: Array, spec: Spec, *, model: Declared, shape: Structure) -> dict[str, Array]:
-    """Parameters of each flat vector, vectors: (draws, size)."""
+def constrain(
+    vectors: Array, spec: Spec, *, model: Declared, shape: Structure
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Parameters, and deterministic sites, of each flat vector, vectors: (draws, size)."""
 
-    def one(vector: Array) -> dict[str, Array]:
+    def one(vector: Array) -> tuple[dict[str, Array], dict[str, Array]]:
         lift = Lift(split(vector, shape.sites))
         with lift:
             model(jnp.zeros((1, spec.features)), _any_y(shape), one_row(spec))
-        return lift.values
+        return lift.values, {name: lift.derived[name] for name, _ in shape.derived}
 
     return jax.vmap(one)(vectors)
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpyro
 import pandas as pd
 import pytest
-from bayeszoo.inference import FitWarning, ModelError, NoMaximumError, laplace, map_estimate, mle, nuts
+from bayeszoo.inference import FitWarning, ModelError, NoMaximumError, laplace, map_estimate, mle, nuts, with_sites
 from bayeszoo.models import fixed_variance_mixture, gaussian_naive_bayes, linear_regression, softmax_regression
 from numpyro import distributions as dist
 from scipy.special import logsumexp
@@ -143,3 +143,38 @@ def test_half_of_the_labels_do_nearly_as_well_as_all():
     assert half.schema.labels == ("setosa", "versicolor", "virginica")
     gap = half.posterior()["mu"].mean(("chain", "draw")) - whole.posterior()["mu"].mean(("chain", "draw"))
     assert np.all(np.abs(gap) < 5 * half.posterior()["mu"].std(("chain", "draw")))
+
+
+def test_a_model_with_other_site_names():
+    def wild(features, outcome=None):
+        a = numpyro.sample("a", dist.Normal(0, 10))
+        b = numpyro.sample("b", dist.Normal(0, 10))
+        numpyro.deterministic("line", a + b * features[:, 0])
+        numpyro.deterministic("at ten", a + 10 * b)
+        numpyro.sample("obs", dist.Normal(a + b * features[:, 0], 1.0), obs=outcome)
+
+    x, y = IRIS.data.iloc[:, :1], IRIS.data.iloc[:, 2]
+    fit = mle(with_sites(wild, y="obs"), x, y)
+    slope, level = np.polyfit(x.values[:, 0], y, 1)
+    assert fit.posterior()["b"].item() == pytest.approx(slope)
+    assert fit.posterior()["at ten"].item() == pytest.approx(level + 10 * slope)
+    assert "line" not in fit.posterior()
+    with pytest.raises(ModelError, match="with_sites"):
+        mle(wild, x, y)
+
+
+def test_a_parameter_for_each_row_is_refused():
+    def local(x, y=None):
+        with numpyro.plate("row", len(x)):
+            z = numpyro.sample("z", dist.Normal(0, 1))
+            numpyro.sample("y", dist.Normal(z, 1.0), obs=y)
+
+    with pytest.raises(ModelError, match="site 'z' of local has a value for each row"):
+        mle(local, IRIS.data, IRIS.target.astype(float))
+
+
+def test_the_intercept_is_that_of_the_raw_columns():
+    x, y = load_diabetes(return_X_y=True, as_frame=True)
+    design = np.column_stack([np.ones(len(x)), x + 5])
+    intercept = np.linalg.lstsq(design, y, rcond=None)[0][0]
+    assert mle(linear_regression, x + 5, y).posterior()["intercept"].item() == pytest.approx(intercept, rel=1e-6)

@@ -57,7 +57,7 @@ def load(folder: Path) -> Fit:
         spec = Spec(**{k: jax.numpy.asarray(v) for k, v in record["units"].items()}, **record["sizes"])
         shape = structure(model, spec)
     with xr.open_datatree(folder / "posterior.nc", engine="h5netcdf") as tree:
-        params = {name: tree["posterior"][name].values for name, _ in shape.sites}
+        params, derived = ({k: tree["posterior"][k].values for k, _ in s} for s in (shape.sites, shape.derived))
         stats = {name: value.values for name, value in tree["sample_stats"].data_vars.items()}
     with np.load(folder / "rows.npz") as rows:
         x, y = rows["x"], rows["y"]
@@ -69,6 +69,7 @@ def load(folder: Path) -> Fit:
         spec=spec,
         shape=shape,
         params=params,
+        derived=derived,
         x=x,
         y=y,
         sample_stats=stats,

@@ -12,7 +12,7 @@ from .errors import DataError, FitWarning, ModelError, NoMaximumError
 from .fit import Fit
 from .joint import declare, structure
 from .table import Schema, check_columns, make_spec, missing_feature, read_labels, read_response, read_x
-from .target import Mode, Rows, constrain, find_mode, prior_vectors, rows_apart_and_together
+from .target import Mode, Rows, climb, constrain, find_mode, prior_vectors, rows_apart_and_together
 
 
 def whitening(mode: Mode) -> np.ndarray:
@@ -93,11 +93,12 @@ class Problem:
         # Hidden labels make several modes and a saddle where all classes agree: climb from several pretended labelings.
         starts = self._pretended(scale, seed) if hidden and self.shape.classes else []
         starts = starts or [np.median(prior_draws, axis=0) + 0.1 * (prior_draws[0] - prior_draws.mean(axis=0))]
-        modes = [
-            find_mode(start, scale, self.spec, self.rows, prior=prior, jacobian=jacobian, **self.keywords)
-            for start in starts
-        ]
-        return max(modes, key=lambda mode: mode.value)
+        target = {"prior": prior, "jacobian": jacobian, **self.keywords}
+        # Several starts are only ranked here, and Newton's steps from the best one do the rest.
+        ftol = 1e-15 if len(starts) == 1 else 1e-8
+        climbs = [climb(start, scale, self.spec, self.rows, ftol=ftol, **target) for start in starts]
+        best, _ = max(climbs, key=lambda place: place[1] if np.isfinite(place[1]) else -np.inf)
+        return find_mode(best, scale, self.spec, self.rows, **target)
 
     def precondition(self, seed: int) -> tuple[np.ndarray, np.ndarray, bool]:
         """Centre and matrix L for NUTS: mode and inverse root Hessian, or the prior's own where no mode will do."""
@@ -121,8 +122,7 @@ class Problem:
             labels[:known] = np.asarray(self.rows.y)
             rows = Rows(self.rows.x, self.rows.seen, jnp.asarray(labels, dtype=int))
             centre = np.zeros_like(scale)
-            mode = find_mode(centre, scale, self.spec, rows, prior=True, jacobian=True, **self.keywords)
-            found.append(mode.vector)
+            found.append(climb(centre, scale, self.spec, rows, prior=True, jacobian=True, **self.keywords)[0])
         return found
 
     def fit(

@@ -101,7 +101,15 @@ def _loss(u: Array, scale: Array, spec: Spec, rows: Rows, **target: object) -> A
 
 _STATIC = ("model", "shape", "prior", "jacobian")
 _value_and_gradient = jax.jit(jax.value_and_grad(_loss), static_argnames=_STATIC)
-_hessian = jax.jit(jax.hessian(_loss), static_argnames=_STATIC)
+
+
+@partial(jax.jit, static_argnames=_STATIC)
+def _hessian(u: Array, scale: Array, spec: Spec, rows: Rows, **target: object) -> Array:
+    def gradient(u: Array) -> Array:
+        return jax.grad(_loss)(u, scale, spec, rows, **target)
+
+    # A few columns at a time: all at once would hold parameters x rows x labels.
+    return jax.lax.map(lambda axis: jax.jvp(gradient, (u,), (axis,))[1], jnp.eye(u.size), batch_size=16)
 
 
 @dataclass(frozen=True)
@@ -127,8 +135,26 @@ def rows_apart_and_together(
     return log_likelihood(model, shape, split(vector, shape.sites), spec, Rows(x, None, y)), together
 
 
+def climb(
+    start: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, *, ftol: float = 1e-15, **target: object
+) -> tuple[np.ndarray, float]:
+    """Where L-BFGS gets from ``start``, in units of ``scale``, and the log density there.
+
+    It ends where a step gains less than ``ftol`` of the log density a row.
+    """
+    count = max(1, rows.x.shape[0])
+
+    def objective(u: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = _value_and_gradient(jnp.asarray(u), scale, spec, rows, **target)
+        return float(value) / count, np.asarray(gradient) / count
+
+    options = {"maxiter": 2000, "ftol": ftol, "gtol": 1e-9}
+    found = minimize(objective, start / scale, jac=True, method="L-BFGS-B", options=options)
+    return found.x * scale, -found.fun * count
+
+
 def find_mode(start: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, **target: object) -> Mode:
-    """L-BFGS in units of ``scale``, then Newton with the exact Hessian until its step gains nothing.
+    """Newton from ``start`` with the exact Hessian, in units of ``scale``, until a step gains nothing.
 
     Raises NoMaximumError where the objective is not finite, where the gap stays open, or where it keeps rising along
     a direction in which it has no curvature (separable labels).
@@ -140,15 +166,7 @@ def find_mode(start: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, **ta
     def hessian(u: Array) -> Array:
         return _hessian(u, scale, spec, rows, **target)
 
-    rows_n = max(1, rows.x.shape[0])
-
-    def objective(u: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = f(jnp.asarray(u))
-        return float(value) / rows_n, np.asarray(gradient) / rows_n
-
-    u = minimize(
-        objective, start / scale, jac=True, method="L-BFGS-B", options={"maxiter": 2000, "ftol": 1e-15, "gtol": 1e-9}
-    ).x
+    u = start / scale
     gap = np.inf
     for _ in range(50):
         value, gradient = (np.asarray(part, dtype=float) for part in f(jnp.asarray(u)))

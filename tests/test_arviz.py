@@ -1,16 +1,18 @@
 """ArviZ functions on a fit's tree, with no adaptation; the command line end to end."""
 
 import arviz as az
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from bayeszoo.inference import nuts
-from bayeszoo.models import gaussian_naive_bayes, softmax_regression
+from bayeszoo.models import gaussian_naive_bayes, linear_regression, softmax_regression
 from bayeszoo.workflow import datasets, store
 from bayeszoo.workflow.cli import main
 from sklearn.datasets import load_iris
 
 IRIS = load_iris(as_frame=True)
+plt.switch_backend("agg")
 SPECIES = pd.Series(IRIS.target_names[IRIS.target], name="species")
 
 
@@ -32,6 +34,28 @@ def test_loo_costs_about_the_number_of_parameters(fits):
     elpd = az.loo(fit.to_arviz(), var_name="y").elpd
     joint = fit.log_joint(IRIS.data).values[np.arange(150), IRIS.target]
     assert 26 / 2 < joint.sum() - elpd < 26 * 2  # 26 free parameters (Vehtari, Gelman and Gabry 2017)
+
+
+@pytest.mark.parametrize("plot", [az.plot_trace_dist, az.plot_rank, az.plot_forest])
+def test_arviz_plots_of_parameters(fits, plot):
+    for fit in fits.values():
+        plot(fit.to_arviz(), var_names=["pi" if fit.shape.generative else "b"], backend="matplotlib")
+    plt.close("all")
+
+
+def test_arviz_plots_the_posterior_predictive(fits):
+    az.plot_ppc_dist(fits["gaussian_naive_bayes"].to_arviz(), var_names=["x"], num_samples=20, backend="matplotlib")
+    plt.close("all")
+
+
+def test_arviz_compares_two_regressions_of_one_response():
+    """The response is linear in the columns: the line beats the level alone by more than two standard errors."""
+    x, y = IRIS.data.iloc[:, :3], IRIS.data.iloc[:, 3]
+    line = nuts(linear_regression, x, y)
+    noise = x.sample(frac=1, random_state=0).reset_index(drop=True)
+    table = az.compare({"line": line.to_arviz(), "shuffled": nuts(linear_regression, noise, y).to_arviz()})
+    assert table.index[0] == "line"
+    assert table.loc["shuffled", "elpd_diff"] < -2 * table.loc["shuffled", "dse"]
 
 
 def test_posterior_predictive_has_the_datas_shape(fits):

@@ -1,10 +1,19 @@
 """Each model's log joint against one written by hand in SciPy."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from bayeszoo.models import Spec, fixed_variance_mixture, gaussian_naive_bayes
+from bayeszoo.models import (
+    Spec,
+    fixed_variance_mixture,
+    gaussian_naive_bayes,
+    linear_regression,
+    polynomial,
+    softmax_regression,
+)
 from numpyro.infer.util import log_density
 from scipy import stats
 
@@ -46,3 +55,42 @@ def test_fixed_variance_mixture_by_hand():
     )
     got = density(fixed_variance_mixture, {"pi": PI, "mu": MU}, k=2, sigma=1.5)
     assert got == pytest.approx(by_hand, rel=1e-6)
+
+
+def test_linear_regression_by_hand():
+    y = np.array([1.0, 5.0, 2.0])
+    b, w, sigma = 2.0, np.array([0.5, -0.1]), 1.5
+    with jax.enable_x64(True):
+        units = Spec(spec().loc, spec().scale, jnp.asarray(y.mean()), jnp.asarray(y.std()), 3, 2, 2)
+        got, _ = log_density(linear_regression, (X, y), {"spec": units}, {"b": b, "w": w, "sigma": sigma})
+    by_hand = (
+        stats.norm(y.mean(), 2.5 * y.std()).logpdf(b)
+        + stats.norm(0, 2.5 * y.std() / X.std(0)).logpdf(w).sum()
+        + stats.halfnorm(scale=y.std()).logpdf(sigma)
+        + stats.norm(b + (X - X.mean(0)) @ w, sigma).logpdf(y).sum()
+    )
+    assert float(got) == pytest.approx(by_hand, rel=1e-6)
+
+
+def test_softmax_regression_by_hand():
+    b, w = np.array([0.3, -0.2]), np.array([[0.5, -0.1], [0.2, 0.3]])
+    logits = b + (X - X.mean(0)) @ w.T
+    by_hand = (
+        stats.norm(0, 2.5).logpdf(b).sum()
+        + stats.norm(0, 2.5 / X.std(0)).logpdf(w).sum()
+        + (logits[np.arange(3), Y] - np.log(np.exp(logits).sum(1))).sum()
+    )
+    assert density(softmax_regression, {"b": b, "w": w}) == pytest.approx(by_hand, rel=1e-6)
+
+
+def test_cubic_softmax_by_hand():
+    b, w = np.array([0.3, -0.2]), np.linspace(-1, 1, 12).reshape(2, 3, 2)
+    u = (X - X.mean(0)) / X.std(0)
+    logits = b + sum(u**p @ w[:, p - 1].T for p in (1, 2, 3))
+    by_hand = (
+        stats.norm(0, 2.5).logpdf(b).sum()
+        + sum(stats.norm(0, 2.5 / f).logpdf(w[:, i]).sum() for i, f in enumerate((1, 2, 6)))
+        + (logits[np.arange(3), Y] - np.log(np.exp(logits).sum(1))).sum()
+    )
+    cubic = partial(polynomial, degree=3)
+    assert density(softmax_regression, {"b": b, "w": w}, hypothesis=cubic) == pytest.approx(by_hand, rel=1e-6)

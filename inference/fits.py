@@ -13,7 +13,7 @@ from numpyro.infer import SVI, Trace_ELBO, init_to_value
 from numpyro.infer.autoguide import AutoMultivariateNormal
 
 from .fit import Fit
-from .problem import Problem, whitening
+from .problem import Problem
 from .target import log_target
 
 
@@ -74,7 +74,7 @@ def laplace(
         problem = Problem(model, x, y, target, labels)
         mode = problem.mode(seed, prior=True, jacobian=True)
         noise = np.random.default_rng(seed).normal(size=(chains * draws, problem.shape.size))
-        vectors = mode.vector + noise @ whitening(mode).T
+        vectors = mode.vector + noise @ problem.whitening(mode).T
         return problem.fit("laplace", vectors, chains, {"log_density": mode.value, "gap": mode.gap})
 
 
@@ -98,7 +98,7 @@ def svi(
     with jax.enable_x64(True):
         problem = Problem(model, x, y, target, labels)
         mode = problem.mode(seed, prior=True, jacobian=True)
-        whiten, size = whitening(mode), problem.shape.size
+        whiten, size = problem.whitening(mode), problem.shape.size
 
         def whitened() -> None:
             v = numpyro.sample("v", dist.ImproperUniform(dist.constraints.real_vector, (), (size,)))

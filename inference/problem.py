@@ -12,15 +12,7 @@ from .errors import DataError, FitWarning, ModelError, NoMaximumError
 from .fit import Fit
 from .joint import declare, structure
 from .table import Schema, check_columns, make_spec, missing_feature, read_labels, read_response, read_x
-from .target import Mode, Rows, climb, constrain, find_mode, prior_vectors, rows_apart_and_together
-
-
-def whitening(mode: Mode) -> np.ndarray:
-    """A matrix L with L L' = H^-1 at the mode."""
-    curvature, axes = np.linalg.eigh(mode.hessian)
-    if curvature.min() <= 0:
-        raise NoMaximumError("the curvature at the mode is not positive; the posterior has a flat or rising direction.")
-    return axes / np.sqrt(curvature)
+from .target import Mode, Rows, climb, constrain, find_mode, hessian_at, prior_vectors, rows_apart_and_together
 
 
 class Problem:
@@ -100,11 +92,25 @@ class Problem:
         best, _ = max(climbs, key=lambda place: place[1] if np.isfinite(place[1]) else -np.inf)
         return find_mode(best, scale, self.spec, self.rows, **target)
 
+    def whitening(self, mode: Mode) -> np.ndarray:
+        """A matrix L with L L' the inverse Hessian of minus the log posterior at its mode."""
+        hessian = hessian_at(mode.vector, self.spec, self.rows, prior=True, jacobian=True, **self.keywords)
+        spread = np.sqrt(np.abs(np.diag(hessian)))
+        if spread.min() == 0:
+            raise NoMaximumError("a parameter has no curvature at the mode; give it a narrower prior.")
+        # Scaled to a unit diagonal first: parameters in grams and in millimetres differ by many orders.
+        curvature, axes = np.linalg.eigh(hessian / np.outer(spread, spread))
+        if curvature.min() <= 1e-12:
+            raise NoMaximumError(
+                "the curvature at the mode is not positive in every direction, so no normal fits there; use nuts."
+            )
+        return axes / np.sqrt(curvature) / spread[:, None]
+
     def precondition(self, seed: int) -> tuple[np.ndarray, np.ndarray, bool]:
         """Centre and matrix L for NUTS: mode and inverse root Hessian, or the prior's own where no mode will do."""
         try:
             mode = self.mode(seed, prior=True, jacobian=True)
-            return mode.vector, whitening(mode), True
+            return mode.vector, self.whitening(mode), True
         except NoMaximumError:
             draws = np.asarray(prior_vectors(jax.random.key(seed), self.spec, draws=64, **self.keywords))
             return np.median(draws, axis=0), np.diag(np.maximum(draws.std(axis=0), 1e-12)), False

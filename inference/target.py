@@ -11,6 +11,7 @@ from jax import Array
 from numpyro import handlers
 from numpyro.distributions import biject_to
 from scipy.optimize import minimize
+from scipy.sparse.linalg import LinearOperator, cg
 
 from ..models.spec import Spec
 from .errors import NoMaximumError
@@ -112,6 +113,14 @@ def _hessian(u: Array, scale: Array, spec: Spec, rows: Rows, **target: object) -
     return jax.lax.map(lambda axis: jax.jvp(gradient, (u,), (axis,))[1], jnp.eye(u.size), batch_size=16)
 
 
+DENSE = 400  # parameters up to which Newton's step solves with the whole Hessian, above it by conjugate gradients
+
+
+@partial(jax.jit, static_argnames=_STATIC)
+def _hessian_times(u: Array, v: Array, scale: Array, spec: Spec, rows: Rows, **target: object) -> Array:
+    return jax.jvp(lambda u: jax.grad(_loss)(u, scale, spec, rows, **target), (u,), (v,))[1]
+
+
 @dataclass(frozen=True)
 class Mode:
     """A maximum in unconstrained space. gap: Newton's estimate of the nats still missing, g' H^-1 g / 2."""
@@ -119,7 +128,11 @@ class Mode:
     vector: np.ndarray
     value: float
     gap: float
-    hessian: np.ndarray
+
+
+def hessian_at(vector: np.ndarray, spec: Spec, rows: Rows, **target: object) -> np.ndarray:
+    """The Hessian of minus the log density at an unconstrained vector."""
+    return np.asarray(_hessian(jnp.asarray(vector), jnp.ones(vector.size), spec, rows, **target))
 
 
 @partial(jax.jit, static_argnames=("model", "shape"))
@@ -160,48 +173,60 @@ def find_mode(start: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, **ta
     a direction in which it has no curvature (separable labels).
     """
 
-    def f(u: Array) -> tuple[Array, Array]:
-        return _value_and_gradient(u, scale, spec, rows, **target)
+    def f(u: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = _value_and_gradient(jnp.asarray(u), scale, spec, rows, **target)
+        return float(value), np.asarray(gradient)
 
-    def hessian(u: Array) -> Array:
-        return _hessian(u, scale, spec, rows, **target)
+    def axes_of(u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.linalg.eigh(np.asarray(_hessian(jnp.asarray(u), scale, spec, rows, **target)))
 
-    u = start / scale
-    gap = np.inf
+    def dense_step(u: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+        curvature, axes = axes_of(u)
+        size = np.abs(curvature)
+        floor = 1e-9 * max(size.max(), 1e-9)
+        return axes @ np.where(size > floor, axes.T @ gradient / np.maximum(size, floor), 0.0)
+
+    def sparse_step(u: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+        def times(v: np.ndarray) -> np.ndarray:
+            return np.asarray(_hessian_times(jnp.asarray(u), jnp.asarray(v), scale, spec, rows, **target))
+
+        step, _ = cg(LinearOperator((u.size, u.size), times), gradient, rtol=1e-8, maxiter=500)
+        return step if gradient @ step > 0 else gradient
+
+    newton_step = dense_step if start.size <= DENSE else sparse_step
+    u, gap = start / scale, np.inf
     for _ in range(50):
-        value, gradient = (np.asarray(part, dtype=float) for part in f(jnp.asarray(u)))
-        curvature, axes = np.linalg.eigh(np.asarray(hessian(jnp.asarray(u))))
+        value, gradient = f(u)
         if not np.all(np.isfinite(gradient)):
             raise NoMaximumError("the objective is not finite at its best point; use map_estimate, or other priors.")
-        along = axes.T @ gradient
-        floor = 1e-9 * max(curvature.max(), 1e-9)
-        step = axes @ np.where(np.abs(curvature) > floor, along / np.maximum(np.abs(curvature), floor), 0.0)
+        step = newton_step(u, gradient)
         gap = 0.5 * float(gradient @ step)
-        size = next((t for t in 0.5 ** np.arange(12) if float(f(jnp.asarray(u - t * step))[0]) < value), 0.0)
+        size = next((t for t in 0.5 ** np.arange(12) if f(u - t * step)[0] < value), 0.0)
         u = u - size * step
         if size == 0.0 or gap < 1e-15:
             break
-    value = float(f(jnp.asarray(u))[0])
-    if not np.isfinite(value) or gap > 1e-4 or (not target["prior"] and _rises(f, hessian, u, value)):
+    value, _ = f(u)
+    if not np.isfinite(value) or gap > 1e-4 or (not target["prior"] and _rises(f, axes_of, u, value)):
         raise NoMaximumError(
             f"no maximum is within reach: about {gap:.2g} nats are still to gain, or the density keeps rising as the "
             "parameters grow, as when labels are separable; use map_estimate, or more informative priors."
         )
-    return Mode(u * scale, -value, gap, np.asarray(hessian(jnp.asarray(u))) / np.outer(scale, scale))
+    return Mode(u * scale, -value, gap)
 
 
-def _rises(f: Callable, hessian: Callable, u: np.ndarray, value: float) -> bool:
+def _rises(f: Callable, axes_of: Callable, u: np.ndarray, value: float) -> bool:
     """Whether the loss never turns up again along some direction that matters (a direction of recession).
 
     Candidates are the directions without curvature and u itself. One along which nothing changes either way is only
     unidentified (adding a constant to every logit); one that costs on the way back but never on the way out means that
     the maximum lies at infinity (Albert and Anderson 1984: complete and quasi-complete separation).
     """
-    curvature, axes = np.linalg.eigh(np.asarray(hessian(jnp.asarray(u))))
-    length = float(np.linalg.norm(u))
-    directions = [*(length * axes[:, curvature < 1e-6 * max(curvature.max(), 1e-9)].T), u]
+    directions = [u]
+    if u.size <= DENSE:
+        curvature, axes = axes_of(u)
+        directions += list(np.linalg.norm(u) * axes[:, curvature < 1e-6 * max(curvature.max(), 1e-9)].T)
     for step in directions:
-        ahead, back = (float(f(jnp.asarray(u + side * step))[0]) - value for side in (1, -1))
+        ahead, back = (f(u + side * step)[0] - value for side in (1, -1))
         if min(ahead, back) < 1e-4 and max(ahead, back) > 0.1:
             return True
     return False

@@ -25,15 +25,21 @@ def gaussian_naive_bayes(
     pi ~ Dirichlet(concentration).
     mu_kj ~ Normal(m_j, 2 s_j), with m_j and s_j the mean and standard deviation of column j over all labels:
     the centre of a class lies within the data.
-    sigma_kj ~ LogNormal(log(s_j / 2), 1): a class is narrower than the whole, within a factor of 7 either way.
+    sigma_kj^2 ~ InverseGamma(2, (s_j / 2)^2): worth four rows in which the class is half as wide as the whole, so
+    that a class in which a column never varies keeps a width.
     mu and sigma are in the columns' units, shape (label, feature); sigma is a standard deviation.
     """
     prior = dist.Dirichlet(jnp.full(spec.classes, concentration))
     pi = numpyro.sample("pi", prior, infer={"event_dims": ["label"]})
     with numpyro.plate("label", spec.classes, dim=-2), numpyro.plate("feature", spec.features, dim=-1):
         mu = numpyro.sample("mu", mu if mu is not None else dist.Normal(spec.loc, 2 * spec.scale))
-        width = sigma if sigma is not None else dist.LogNormal(jnp.log(spec.scale / 2), 1.0)
-        sigma = numpyro.sample("sigma", width)
+        sigma = numpyro.sample("sigma", sigma if sigma is not None else _width(spec.scale / 2))
     with numpyro.plate("row", spec.rows, dim=-1):
         y = numpyro.sample("y", dist.Categorical(pi), obs=y)
         return numpyro.sample("x", dist.Normal(mu[y], sigma[y]).to_event(1), obs=x)
+
+
+def _width(scale: Array) -> Distribution:
+    """sigma where sigma^2 ~ InverseGamma(2, scale^2), whose mean is scale^2."""
+    variance = dist.InverseGamma(2.0, scale**2)
+    return dist.TransformedDistribution(variance, dist.transforms.PowerTransform(0.5))

@@ -18,7 +18,7 @@ SPECIES = pd.Series(IRIS.target_names[IRIS.target], name="species")
 
 @pytest.fixture(scope="module")
 def fits():
-    return {m.__name__: nuts(m, IRIS.data, SPECIES, draws=500) for m in (gaussian_naive_bayes, softmax_regression)}
+    return {m.__name__: nuts(m, IRIS.data, SPECIES) for m in (gaussian_naive_bayes, softmax_regression)}
 
 
 def test_summary_names_classes_and_columns(fits):
@@ -60,7 +60,7 @@ def test_arviz_compares_two_regressions_of_one_response():
 
 def test_posterior_predictive_has_the_datas_shape(fits):
     tree = fits["gaussian_naive_bayes"].to_arviz()
-    assert tree["posterior_predictive"]["x"].shape == (4, 500, 150, 4)
+    assert tree["posterior_predictive"]["x"].shape == (4, 1000, 150, 4)
     assert set(np.unique(tree["prior_predictive"]["y"])) <= {0, 1, 2}
 
 
@@ -85,7 +85,7 @@ def test_command_line_fits_penguins(capsys, monkeypatch, tmp_path):
     assert code == 0
     assert "column 'island' is text and is left out" in said.out
     assert float(said.out.split("accuracy ")[1].split()[0]) > 0.9
-    assert {p.stem for p in (out / "plots").glob("*.png")} == {"forest", "trace", "rank", "generated"}
+    assert {p.stem for p in (out / "plots").glob("*.png")} == {"forest", "trace", "rank", "predictive", "generated"}
     code, said = run(capsys, monkeypatch, "generate", out, "--label", "Gentoo", "-n", "5")
     assert code == 0
     assert said.out.count("Gentoo") == 5

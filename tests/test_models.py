@@ -38,7 +38,7 @@ def test_gaussian_naive_bayes_by_hand():
     by_hand = (
         stats.dirichlet(np.ones(2)).logpdf(PI)
         + stats.norm(X.mean(0), 2 * X.std(0)).logpdf(MU).sum()
-        + stats.lognorm(1.0, scale=X.std(0) / 2).logpdf(SIGMA).sum()
+        + (stats.invgamma(2, scale=X.var(0) / 4).logpdf(SIGMA**2) + np.log(2 * SIGMA)).sum()
         + np.log(PI[Y]).sum()
         + stats.norm(MU[Y], SIGMA[Y]).logpdf(X).sum()
     )

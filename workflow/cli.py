@@ -59,18 +59,19 @@ def fit(
     if by not in METHODS:
         raise inference.ModelError(f"--by takes {', '.join(METHODS)}, got '{by}'.")
     function = partial(MODELS[model], **_settings(MODELS[model], setting or []))
-    x, y, notes = datasets.choose_columns(datasets.load(data), target, features)
+    table = datasets.load(data)
+    share = holdout if target is not None else 0.0
+    held = np.sort(np.random.default_rng(seed).permutation(len(table))[: round(share * len(table))])
+    # Columns are chosen by the rows that are fitted: one may be constant there and not in the whole table.
+    x, y, notes = datasets.choose_columns(table.drop(index=table.index[held]), target, features)
     for note in notes:
         typer.echo(f"note: {note}")
-    rng = np.random.default_rng(seed)
-    held = np.sort(rng.permutation(len(x))[: round(holdout * len(x))]) if y is not None else np.array([], int)
-    kept = np.setdiff1d(np.arange(len(x)), held)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", inference.FitWarning)  # printed below, from the fit
         result = getattr(inference, METHODS[by])(
             function if setting else MODELS[model],
-            x.iloc[kept],
-            None if y is None else y.iloc[kept],
+            x,
+            y,
             seed=seed,
             target=target,
         )
@@ -78,7 +79,7 @@ def fit(
     tree = store.save(result, folder)
     _print_summary(result, tree)
     if len(held):
-        _print_score(result, x.iloc[held], y.iloc[held])
+        _print_score(result, table.iloc[held], table[target].iloc[held])
     if result.shape.generative and result.shape.classes:
         rows = result.generate(100, label=list(result.label_coordinate.tolist()), seed=seed)
         rows.to_pandas().to_csv(folder / "generated.csv", index=False)

@@ -1,63 +1,144 @@
 """Pictures of a fit, drawn by ArviZ and matplotlib; nothing is shown, files are written."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
+from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
     from ..inference.fit import Fit
 
+COLUMNS = 4  # columns of the table shown in a picture of classes by columns
+PANELS = 24  # panels of a forest; more are not read
+
 
 def save_plots(fit: "Fit", tree: xr.DataTree, folder: Path) -> list[Path]:
-    """Write a forest, trace and rank plots where there are chains, and generated beside real rows.
+    """Write the pictures that fit the model, each a PNG under ``folder``; return the files.
 
-    Returns the files written, each a PNG under ``folder``.
+    forest: intervals of parameters. trace, rank: of the chains, for the sites of at most 8 numbers.
+    predictive: real rows against the posterior predictive, by class. generated: real and generated rows of each label.
     """
-    import arviz_plots as azp
-
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-
-    def keep(name: str) -> None:
+    for name, figure in _pictures(fit, tree):
         written.append(folder / f"{name}.png")
-        plt.savefig(written[-1], dpi=80, bbox_inches="tight")
+        figure.savefig(written[-1], dpi=80, bbox_inches="tight")
         plt.close("all")
-
-    sizes = {name: value[0, 0].size for name, value in tree["posterior"].data_vars.items()}
-    if fit.draws_shape[0] > 1:
-        # A forest is a line a parameter; trace and rank are panels, and more than a dozen take long and are not read.
-        for name, plot, most in (
-            ("forest", azp.plot_forest, 60),
-            ("trace", azp.plot_trace_dist, 12),
-            ("rank", azp.plot_rank, 12),
-        ):
-            shown = [site for site, size in sizes.items() if size <= most]
-            if shown:
-                plot(tree, var_names=shown, backend="matplotlib")
-                keep(name)
-    if fit.shape.generative and fit.shape.classes:
-        _real_and_generated(fit)
-        keep("generated")
     return written
 
 
-def _real_and_generated(fit: "Fit") -> None:
-    """Real rows as dots, generated as crosses, a panel a label, in the two columns that differ most between labels."""
+def _pictures(fit: "Fit", tree: xr.DataTree) -> Iterator[tuple[str, Figure]]:
+    import arviz_plots as azp  # here, because it takes as long to import as JAX
+
+    sizes = {name: tree["posterior"][name][0, 0].size for name, _ in fit.shape.sites}
+    small = [name for name, size in sizes.items() if size <= 8]
+    if fit.draws_shape[0] > 1:
+        yield "forest", plot_forest(fit)
+    if fit.draws_shape[0] > 1 and small:
+        for name, plot in (("trace", azp.plot_trace_dist), ("rank", azp.plot_rank)):
+            plot(tree, var_names=small, backend="matplotlib")
+            yield name, plt.gcf()
+    if fit.shape.generative and fit.shape.classes:
+        yield "predictive", plot_predictive_by_class(fit, tree)
+        yield "generated", plot_generated(fit)
+    elif fit.shape.classes is None and "y" in tree["posterior_predictive"] and fit.draws_shape[0] > 1:
+        azp.plot_ppc_dist(tree, var_names=["y"], num_samples=50, backend="matplotlib")
+        yield "predictive", plt.gcf()
+
+
+def plot_forest(fit: "Fit") -> Figure:
+    """Posterior medians with 50 and 90 % intervals, a panel a site and column, each in its own unit.
+
+    ``arviz_plots.plot_forest`` puts all parameters on one axis, where grams hide millimetres.
+    """
+    panels = []
+    for name, value in fit.posterior().data_vars.items():
+        columns = value.feature.values if "feature" in value.dims else [None]
+        panels += [(name, c, value if c is None else value.sel(feature=c)) for c in columns]
+    shown = panels[:PANELS]
+    width = min(5, len(shown))
+    height = -(-len(shown) // width)
+    figure, axes = plt.subplots(height, width, figsize=(3 * width, 1.6 * height + 0.6), squeeze=False)
+    for axis in axes.ravel()[len(shown) :]:
+        axis.set_axis_off()
+    for axis, (name, column, value) in zip(axes.ravel(), shown, strict=False):
+        flat = value.stack(sample=("chain", "draw")).transpose(..., "sample")
+        rows = flat.values.reshape(-1, flat.sizes["sample"])
+        low, lower, mid, upper, high = np.quantile(rows, [0.05, 0.25, 0.5, 0.75, 0.95], axis=1)
+        at = np.arange(len(rows))[::-1]
+        axis.hlines(at, low, high, lw=1, color="C0")
+        axis.hlines(at, lower, upper, lw=3, color="C0")
+        axis.plot(mid, at, "o", color="white", mec="C0", ms=4)
+        axis.set(title=name if column is None else f"{name}, {column}", ylim=(-0.7, len(rows) - 0.3), yticks=at)
+        inner = [dim for dim in flat.dims if dim != "sample"]
+        names = [", ".join(map(str, where)) for where in np.ndindex(*(flat.sizes[dim] for dim in inner))]
+        if len(inner) == 1 and inner[0] in flat.coords:
+            names = [str(one) for one in flat[inner[0]].values]
+        axis.set_yticklabels(names)
+    if len(panels) > PANELS:
+        figure.suptitle(f"the first {PANELS} of {len(panels)} panels")
+    figure.tight_layout()
+    return figure
+
+
+def _known_or_assigned(fit: "Fit") -> np.ndarray:
+    """Codes of the rows' labels, the most probable where none is known."""
     labels = fit.label_coordinate.tolist()
-    made = {label: fit.generate(200, label=label).to_pandas() for label in labels}
-    columns = list(fit.schema.columns)
-    centres = np.array([made[label][columns].mean() for label in labels])
-    order = np.argsort(-(centres.std(axis=0) / np.nanstd(fit.x, axis=0)), kind="stable")
-    first, second = order[0], order[min(1, len(order) - 1)]
-    hard = fit.y if np.any(fit.y >= 0) else [labels.index(one) for one in fit.assign(fit.x).values.tolist()]
-    _, axes = plt.subplots(1, len(labels), figsize=(3.6 * len(labels), 3.6), sharex=True, sharey=True, squeeze=False)
+    assigned = np.array([labels.index(one) for one in fit.assign(fit.x).values.tolist()])
+    return np.where(fit.y >= 0, fit.y, assigned)
+
+
+def _telling_columns(fit: "Fit", codes: np.ndarray, most: int) -> np.ndarray:
+    """The columns whose class means differ most, in units of the column's standard deviation."""
+    centres = [np.nanmean(fit.x[codes == k], axis=0) for k in np.unique(codes)]
+    return np.argsort(-np.std(centres, axis=0) / np.nanstd(fit.x, axis=0), kind="stable")[:most]
+
+
+def plot_predictive_by_class(fit: "Fit", tree: xr.DataTree) -> Figure:
+    """Real rows (filled) against the posterior predictive P(x | y, D) (line), a row of panels a class."""
+    codes = _known_or_assigned(fit)
+    columns = _telling_columns(fit, codes, COLUMNS)
+    drawn = tree["posterior_predictive"]
+    x = drawn["x"].values.reshape(-1, len(fit.schema.columns))
+    y = drawn["y"].values.ravel()
+    size = (3 * len(columns), 1.7 * fit.shape.classes + 0.5)
+    figure, axes = plt.subplots(fit.shape.classes, len(columns), figsize=size, sharex="col", squeeze=False)
+    for k, label in enumerate(fit.label_coordinate):
+        for axis, j in zip(axes[k], columns, strict=True):
+            real = fit.x[codes == k, j]
+            real = real[~np.isnan(real)]
+            edges = np.histogram_bin_edges(fit.x[~np.isnan(fit.x[:, j]), j], bins=24)
+            axis.hist(real, edges, density=len(real) > 0, alpha=0.4, label="real")
+            axis.hist(
+                x[y == k, j], edges, density=bool(np.any(y == k)), histtype="step", color="C1", label="predictive"
+            )
+            axis.set_yticks([])
+            if k == fit.shape.classes - 1:
+                axis.set_xlabel(fit.schema.columns[j])
+        axes[k, 0].set_ylabel(str(label))
+    axes[0, 0].legend(fontsize="small")
+    figure.tight_layout()
+    return figure
+
+
+def plot_generated(fit: "Fit", n: int = 200) -> Figure:
+    """Real rows as dots, generated as crosses, a panel a label, in the two columns that differ most between labels."""
+    codes = _known_or_assigned(fit)
+    columns = _telling_columns(fit, codes, 2)
+    first, second = columns[0], columns[-1]
+    labels = fit.label_coordinate.tolist()
+    size = (3.6 * len(labels), 3.6)
+    figure, axes = plt.subplots(1, len(labels), figsize=size, sharex=True, sharey=True, squeeze=False)
     for k, (label, axis) in enumerate(zip(labels, axes[0], strict=True)):
-        real = fit.x[np.asarray(hard) == k]
-        axis.plot(made[label][columns[first]], made[label][columns[second]], "x", color="C1", ms=4, label="generated")
+        made = fit.generate(n, label=label).to_pandas()
+        real = fit.x[codes == k]
+        axis.plot(made.iloc[:, first], made.iloc[:, second], "x", color="C1", ms=4, label="generated")
         axis.plot(real[:, first], real[:, second], "o", color="C0", ms=4, alpha=0.6, label="real")
-        axis.set(title=str(label), xlabel=columns[first])
-    axes[0, 0].set_ylabel(columns[second])
+        axis.set(title=str(label), xlabel=fit.schema.columns[first])
+    axes[0, 0].set_ylabel(fit.schema.columns[second])
     axes[0, 0].legend()
+    return figure

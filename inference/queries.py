@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 from jax import Array
 from numpyro import handlers
+from tqdm.auto import tqdm
 
 from .errors import DataError, QueryError
 from .joint import Declared, row_terms
@@ -69,7 +70,7 @@ def in_blocks(fit: "Fit", over_draws: Callable, x: np.ndarray, y: np.ndarray, cl
     size = min(BLOCK, max(64, 1 << (len(x) - 1).bit_length()))
     answers = []
     with jax.enable_x64(True):
-        for start in range(0, len(x), size):
+        for start in tqdm(range(0, len(x), size), desc="rows", unit_scale=size, unit=" rows", delay=2):
             stop = min(start + size, len(x))
             pad = ((0, size - (stop - start)), (0, 0))
             block = over_draws(

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
-from bayeszoo.inference import DataError, QueryError, laplace, map_estimate, mle
+from bayeszoo.inference import DataError, QueryError, laplace, map_estimate, mle, queries
 from bayeszoo.inference.joint import declare, structure
 from bayeszoo.inference.table import make_spec
 from bayeszoo.inference.target import Rows, log_target
@@ -155,3 +155,20 @@ def test_predicted_labels_are_the_assigned_ones():
     answer = fit.predict(X)
     np.testing.assert_array_equal(answer["label"], fit.assign(X))
     np.testing.assert_allclose(answer["probability"].sum("label_name"), 1)
+
+
+def test_memory_of_a_query_does_not_grow_with_draws():
+    """What the compiled program of one block allocates, at 10 and at 4,000 draws, by the compiler's own account."""
+
+    def temporary_bytes(draws):
+        params = {"pi": (3,), "mu": (3, 4), "sigma": (3, 4)}
+        params = {name: jnp.ones((draws, *shape)) for name, shape in params.items()}
+        x, spec = jnp.ones((queries.BLOCK, 4)), make_spec(X.values, None, 3)
+        data = (spec, x, jnp.ones(x.shape, dtype=bool), jnp.zeros(len(x), dtype=int))
+        program = queries._averaged.lower(params, *data, model=declare(gaussian_naive_bayes), classes=3, partly=True)
+        return program.compile().memory_analysis().temp_size_in_bytes
+
+    with jax.enable_x64(True):
+        few, many = temporary_bytes(10), temporary_bytes(4000)
+    assert many - few < 4000 * queries.BLOCK * 8 / 100  # a hundredth of draws x rows
+    assert many < 100 * queries.BLOCK * 3 * 8

@@ -1,5 +1,7 @@
 """Data in, answers out: fits, Bayes' queries and generation for any NumPyro model with sites 'x' and 'y'."""
 
+from .. import models as _models  # noqa: F401  first, for the order in which numpyro is imported
+from .declare import with_sites as with_sites
 from .errors import BayeszooError as BayeszooError
 from .errors import DataError as DataError
 from .errors import FitWarning as FitWarning
@@ -11,5 +13,4 @@ from .fits import laplace as laplace
 from .fits import map_estimate as map_estimate
 from .fits import mle as mle
 from .fits import svi as svi
-from .joint import with_sites as with_sites
 from .sampling import nuts as nuts

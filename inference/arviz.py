@@ -10,7 +10,8 @@ import xarray as xr
 from jax import Array
 from numpyro import handlers
 
-from .joint import Declared, one_row
+from .declare import Declared
+from .joint import one_row
 from .queries import log_likelihood
 from .target import constrain, prior_vectors
 
@@ -39,40 +40,38 @@ def to_arviz(fit: "Fit", *, seed: int = 0, prior_draws: int = 500) -> xr.DataTre
     """An xarray.DataTree with named dims: class and column names as coordinates.
 
     posterior, prior: parameters. posterior_predictive, prior_predictive: sites x and y of a generative model, y of a
-    discriminative one; a label is its code, 0..K-1 in the order of the coordinate ``class``. log_likelihood: of each
-    row, log P(x, y), log P(x) where its label is hidden, or log P(y | x). sample_stats: of NUTS. observed_data.
+    discriminative one; a label is its code, 0..K-1 in the order of the coordinate ``class``. The prior's groups are
+    left out where a prior is improper. log_likelihood: of each row, log P(x, y), log P(x) where its label is hidden, or
+    log P(y | x). sample_stats: of NUTS. observed_data.
     """
     chain_draw = fit.draws_shape
     observed = {"x": fit.x} if fit.shape.generative else {}
     if fit.shape.has_y and np.all(fit.y >= 0 if fit.shape.classes else np.isfinite(fit.y)):
         observed["y"] = fit.y
     name = next(reversed(observed))  # y where it was seen, else x: ArviZ names a likelihood after its variable
+    key, prior_key = jax.random.split(jax.random.key(seed))
+    tree = {
+        "posterior": _class_dim(fit.posterior()),
+        "posterior_predictive": _predictive(fit, key, fit.flat_params, chain_draw),
+        "log_likelihood": _rows(fit, {name: log_likelihood(fit, fit.x, fit.y)}),
+        "sample_stats": xr.Dataset({k: (("chain", "draw"), v) for k, v in fit.sample_stats.items()}),
+        "observed_data": _rows(fit, observed, leading=()),
+    }
+    if not fit.shape.improper:
+        with jax.enable_x64(True):
+            keywords = {"model": fit.model, "shape": fit.shape}
+            vectors = prior_vectors(prior_key, fit.spec, draws=prior_draws, **keywords)
+            prior, derived = constrain(vectors, fit.spec, **keywords)
+            tree["prior_predictive"] = _predictive(fit, prior_key, prior, (1, prior_draws))
+            tree["prior"] = _class_dim(fit.labelled({k: np.asarray(v)[None] for k, v in {**prior, **derived}.items()}))
+    return xr.DataTree.from_dict(tree)
+
+
+def _predictive(fit: "Fit", key: Array, params: dict, axes: tuple[int, int]) -> xr.Dataset:
     with jax.enable_x64(True):
-        key, prior_key = jax.random.split(jax.random.key(seed))
-        keywords = {"model": fit.model, "shape": fit.shape}
-        vectors = prior_vectors(prior_key, fit.spec, draws=prior_draws, **keywords)
-        prior, prior_derived = constrain(vectors, fit.spec, **keywords)
         x = jnp.asarray(np.where(np.isnan(fit.x), np.asarray(fit.spec.loc), fit.x))
-        predict = partial(draw_rows, x=x, spec=fit.spec, model=fit.model, generative=fit.shape.generative)
-        predictive = {
-            "posterior_predictive": (predict(key, fit.flat_params), chain_draw),
-            "prior_predictive": (predict(prior_key, prior), (1, prior_draws)),
-        }
-        groups = {
-            group: _rows(fit, {k: np.asarray(v).reshape(*axes, *v.shape[1:]) for k, v in sites.items()})
-            for group, (sites, axes) in predictive.items()
-        }
-        prior = {k: np.asarray(v)[None] for k, v in {**prior, **prior_derived}.items()}
-    return xr.DataTree.from_dict(
-        {
-            "posterior": _class_dim(fit.posterior()),
-            "prior": _class_dim(fit.labelled(prior)),
-            **groups,
-            "log_likelihood": _rows(fit, {name: log_likelihood(fit, fit.x, fit.y)}),
-            "sample_stats": xr.Dataset({k: (("chain", "draw"), v) for k, v in fit.sample_stats.items()}),
-            "observed_data": _rows(fit, observed, leading=()),
-        }
-    )
+        sites = draw_rows(key, params, x, fit.spec, model=fit.model, generative=fit.shape.generative)
+        return _rows(fit, {k: np.asarray(v).reshape(*axes, *v.shape[1:]) for k, v in sites.items()})
 
 
 def _class_dim(parameters: xr.Dataset) -> xr.Dataset:

@@ -12,7 +12,8 @@ from . import arviz as tree
 from . import generate as generation
 from . import predict as prediction
 from . import queries
-from .joint import Declared, Structure
+from .declare import Declared
+from .joint import Structure
 from .table import Schema
 
 

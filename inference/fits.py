@@ -14,10 +14,12 @@ from numpyro.infer.autoguide import AutoMultivariateNormal
 
 from .fit import Fit
 from .problem import Problem
+from .table import whole
 from .target import log_target
 
 
 def _point(method: str, prior: bool, model: Callable, x: Any, y: Any, seed: int, target: Any, labels: Any) -> Fit:
+    seed = whole(seed, "seed", 0)
     with jax.enable_x64(True):
         problem = Problem(model, x, y, target, labels)
         mode = problem.mode(seed, prior=prior, jacobian=False)
@@ -70,6 +72,7 @@ def laplace(
 
     MacKay 2003, chapter 27. Arguments as in mle; chains x draws independent draws.
     """
+    seed, chains, draws = whole(seed, "seed", 0), whole(chains, "chains", 1), whole(draws, "draws", 1)
     with jax.enable_x64(True):
         problem = Problem(model, x, y, target, labels)
         mode = problem.mode(seed, prior=True, jacobian=True)
@@ -95,6 +98,8 @@ def svi(
     A full-covariance normal in v, where vector = mode + L v, so it starts as the Laplace approximation. Adam with a
     falling rate for ``steps`` steps. Arguments as in laplace. Warns where the ELBO was still rising at the end.
     """
+    seed, chains, draws = whole(seed, "seed", 0), whole(chains, "chains", 1), whole(draws, "draws", 1)
+    steps = whole(steps, "steps", 50)
     with jax.enable_x64(True):
         problem = Problem(model, x, y, target, labels)
         mode = problem.mode(seed, prior=True, jacobian=True)

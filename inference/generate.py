@@ -1,5 +1,6 @@
 """Rows drawn from the posterior predictive, for the labels named."""
 
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,11 @@ import xarray as xr
 from jax import Array
 from numpyro import handlers
 
+from .declare import Declared
 from .errors import QueryError
-from .joint import Declared, one_row
+from .joint import one_row
 from .queries import log_label_prior
+from .table import few, whole
 
 if TYPE_CHECKING:
     from .fit import Fit
@@ -41,19 +44,21 @@ def generate(fit: "Fit", n: int, *, label: Any = None, seed: int = 0) -> xr.Data
     Raises QueryError for a model without P(x), and for a label that it does not know.
     """
     prior = log_label_prior(fit, draws=True)  # refuses a model that has no P(x)
-    flat = prior.values.reshape(-1, prior.sizes["label"])
+    n, seed = whole(n, "n", 1), whole(seed, "seed", 0)
+    flat = np.exp(prior.values.reshape(-1, prior.sizes["label"]))
     labels = list(fit.label_coordinate.tolist())
     rng = np.random.default_rng(seed)
     if label is None:
         draws = rng.integers(len(flat), size=n)
-        codes = np.array([rng.choice(len(labels), p=np.exp(flat[s]) / np.exp(flat[s]).sum()) for s in draws], dtype=int)
+        codes = (rng.random((n, 1)) * flat[draws].sum(axis=1, keepdims=True) > flat[draws].cumsum(axis=1)).sum(axis=1)
     else:
-        named = list(label) if isinstance(label, list | tuple | np.ndarray) else [label]
+        named = [label] if isinstance(label, str) or not isinstance(label, Iterable) else list(label)
         strange = [one for one in named if one not in labels]
-        if strange:
-            raise QueryError(f"label {strange[0]!r} is not one of {', '.join(map(str, labels))}.")
+        if strange or not named:
+            what = repr(strange[0]) if strange else "an empty list"
+            raise QueryError(f"label {what} is not one of {few(labels)}.")
         codes = np.repeat([labels.index(one) for one in named], n)
-        weights = np.exp(flat) / np.exp(flat).sum(axis=0)
+        weights = flat / flat.sum(axis=0)
         draws = np.concatenate([rng.choice(len(flat), size=n, p=weights[:, labels.index(one)]) for one in named])
     with jax.enable_x64(True):
         keys = jax.random.split(jax.random.key(seed), len(codes))

@@ -4,10 +4,8 @@ Rows are independent given the parameters, so every density is a sum over rows o
 runs on a table of one row and ``jax.vmap`` does the rest.
 """
 
-import inspect
-from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
-from functools import partial, singledispatch
+from functools import singledispatch
 from typing import Any
 
 import jax
@@ -19,71 +17,8 @@ from numpyro.distributions import biject_to
 from numpyro.primitives import Messenger
 
 from ..models.spec import Spec
-from .errors import ModelError
-
-
-@dataclass(frozen=True)
-class Declared:
-    """A model function with its bound hyperparameters; equal bindings are equal, so compiled programs are shared."""
-
-    function: Callable
-    keywords: tuple[tuple[str, Hashable], ...] = ()
-
-    def __call__(self, x: Array | None, y: Array | None, spec: Spec) -> Any:
-        parameters = inspect.signature(self.function).parameters
-        keywords = dict(self.keywords)
-        if "spec" in parameters:
-            keywords["spec"] = spec
-        positional = [p for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
-        return self.function(*(x, y)[: len(positional)], **keywords)
-
-    @property
-    def name(self) -> str:
-        return self.function.__name__
-
-
-def declare(model: Callable) -> Declared | Callable:
-    """Make a model hashable by what it is; one with unhashable or positional bindings stays itself, by identity."""
-    if not isinstance(model, partial):
-        return Declared(model)
-    keywords = tuple(sorted(model.keywords.items()))
-    if model.args or not all(isinstance(value, Hashable) for _, value in keywords):
-        return Declared(_named(model))
-    return Declared(model.func, keywords)
-
-
-class _Rename(Messenger):
-    def __init__(self, names: dict[str, str]) -> None:
-        super().__init__(None)
-        self.names = names
-
-    def process_message(self, msg: dict) -> None:
-        msg["name"] = self.names.get(msg["name"], msg["name"])
-
-
-def with_sites(model: Callable, *, x: str = "x", y: str = "y") -> Callable:
-    """A model function whose data sites have other names, as one with sites 'x' and 'y'.
-
-    ``nuts(with_sites(model, y="obs"), x, y)`` fits a model that calls its response 'obs'.
-    """
-    names = {x: "x", y: "y"}
-
-    def renamed(*positional: Any, **keywords: Any) -> Any:
-        with _Rename(names):
-            return model(*positional, **keywords)
-
-    renamed.__name__ = getattr(model, "__name__", "model")
-    renamed.__signature__ = inspect.signature(model)
-    return renamed
-
-
-def _named(model: partial) -> Callable:
-    def bound(x: Array | None = None, y: Array | None = None, *, spec: Spec | None = None) -> Any:
-        wants_spec = "spec" in inspect.signature(model.func).parameters
-        return model(x, y, **({"spec": spec} if wants_spec else {}))
-
-    bound.__name__ = model.func.__name__
-    return bound
+from .declare import Declared
+from .errors import BayeszooError, ModelError
 
 
 @dataclass(frozen=True)
@@ -98,13 +33,14 @@ class Site:
 @dataclass(frozen=True)
 class Structure:
     """What a trace says of a model: its parameter sites, the deterministic sites that do not depend on the rows, which
-    of x and y it samples, and the number of labels (None where y is no label)."""
+    of x and y it samples, the number of labels (None where y is no label), and whether a prior is improper."""
 
     sites: tuple[tuple[str, Site], ...]
     derived: tuple[tuple[str, Site], ...]
     generative: bool
     has_y: bool
     classes: int | None
+    improper: bool
 
     @property
     def size(self) -> int:
@@ -133,6 +69,7 @@ def structure(model: Declared, spec: Spec) -> Structure:
             f"{model.name} samples neither a site 'x' nor a site 'y'; rename its sites "
             "(bayeszoo.inference.with_sites), or call the data's site 'x' and the label's or response's site 'y'."
         )
+    improper = found.pop("improper", False)
     derived = {name: site for name, site in found.items() if site.free is None}
     sites = {name: site for name, site in found.items() if site.free is not None}
     grown = next((name for name in sites if shared[name].shape != sites[name].shape), None)
@@ -142,19 +79,44 @@ def structure(model: Declared, spec: Spec) -> Structure:
             "let rows share it through a column of group names."
         )
     fixed = tuple((name, site) for name, site in derived.items() if shared[name].shape == site.shape)
-    return Structure(tuple(sites.items()), fixed, generative, y is not None, y["classes"] if y else None)
+    return Structure(tuple(sites.items()), fixed, generative, y is not None, y["classes"] if y else None, improper)
 
 
 def _abstract_sites(model: Declared, spec: Spec, rows: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
 
     def look(key: Array) -> None:
-        with handlers.trace() as trace, handlers.seed(rng_seed=key):
+        with handlers.trace() as trace, handlers.seed(rng_seed=key), ProperDraws():
             model(jnp.zeros((rows, spec.features)), None, replace(spec, rows=rows))
         found.update(_sites(trace))
 
-    jax.eval_shape(look, jax.random.key(0))
+    try:
+        jax.eval_shape(look, jax.random.key(0))
+    except BayeszooError:
+        raise
+    except Exception as error:
+        # A user's function may fail in any way; what failed, and on what, is said in one sentence.
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(
+            f"{model.name} cannot be run on a table of {rows} x {spec.features} with y=None: {reason}"
+        ) from error
     return found
+
+
+class ProperDraws(Messenger):
+    """Draw an improper prior, which has no draws, as a standard normal in its unconstrained space."""
+
+    def process_message(self, msg: dict) -> None:
+        if msg["type"] == "sample" and msg["value"] is None and _improper(msg["fn"]):
+            free = biject_to(msg["fn"].support).inverse_shape(msg["fn"].shape())
+            key = msg["kwargs"]["rng_key"]
+            msg["value"] = biject_to(msg["fn"].support)(jax.random.normal(key, free))
+
+
+def _improper(fn: dist.Distribution) -> bool:
+    while isinstance(fn, dist.ExpandedDistribution | dist.Independent | dist.MaskedDistribution):
+        fn = fn.base_dist
+    return isinstance(fn, dist.ImproperUniform)
 
 
 def _sites(trace: dict) -> dict[str, Any]:
@@ -172,8 +134,12 @@ def _sites(trace: dict) -> dict[str, Any]:
         if name == "y":
             found["y"] = {"classes": _classes(site["fn"])}
             continue
+        if isinstance(site["fn"], dist.Unit):
+            raise ModelError(f"'{name}' is a numpyro.factor, which may depend on rows; write it as a distribution.")
         if site["is_observed"]:
-            raise ModelError(f"site '{name}' is observed; the sites of the data are called 'x' and 'y'.")
+            raise ModelError(f"site '{name}' is observed; the data's sites are 'x' and 'y' (rename: with_sites).")
+        if _improper(site["fn"]):
+            found["improper"] = True
         if site["fn"].support.is_discrete:
             raise ModelError(f"site '{name}' is discrete and hidden; only the label 'y' is summed out.")
         free = biject_to(site["fn"].support).inverse_shape(site["value"].shape)
@@ -182,9 +148,12 @@ def _sites(trace: dict) -> dict[str, Any]:
 
 
 def _classes(fn: dist.Distribution) -> int | None:
-    if not getattr(fn, "has_enumerate_support", False):
-        return None
-    return int(fn.enumerate_support(expand=False).shape[0])
+    """The number of labels of a categorical or Bernoulli site; other discrete sites hold counts, not labels."""
+    while isinstance(fn, dist.ExpandedDistribution | dist.MaskedDistribution):
+        fn = fn.base_dist
+    if isinstance(fn, dist.CategoricalProbs | dist.CategoricalLogits):
+        return int(fn.enumerate_support(expand=False).shape[0])
+    return 2 if isinstance(fn, dist.BernoulliProbs | dist.BernoulliLogits) else None
 
 
 def _dims(name: str, site: dict) -> tuple[str, ...]:
@@ -221,8 +190,13 @@ class Lift(Messenger):
         transform = biject_to(msg["fn"].support)
         msg["value"] = value = transform(free)
         self.values[msg["name"]] = value
-        self.log_prior += jnp.sum(msg["fn"].log_prob(value))
+        self.log_prior += jnp.sum(scaled(msg, msg["fn"].log_prob(value)))
         self.log_jacobian += jnp.sum(transform.log_abs_det_jacobian(free, value))
+
+
+def scaled(site: dict, log_prob: Array) -> Array:
+    """A site's log density under the scale handlers around it."""
+    return log_prob if site["scale"] is None else site["scale"] * log_prob
 
 
 def split(vector: Array, sites: tuple[tuple[str, Site], ...]) -> dict[str, Array]:
@@ -265,7 +239,13 @@ def row_terms(
     terms = {}
     for name, value in (("x", x[None]), ("y", y[None])):
         if name in trace and trace[name]["type"] == "sample":
-            fn = trace[name]["fn"]
+            site = trace[name]
+            if not site["is_observed"]:
+                raise ModelError(
+                    f"{model.name} was given {name} but samples site '{name}'; it takes x and y as its first two "
+                    f"arguments, or by name, and passes obs={name}."
+                )
             partly = name == "x" and seen is not None
-            terms[name] = jnp.sum(log_prob_seen(fn, value, seen[None]) if partly else fn.log_prob(value))
+            each = log_prob_seen(site["fn"], value, seen[None]) if partly else site["fn"].log_prob(value)
+            terms[name] = jnp.sum(scaled(site, each))
     return terms

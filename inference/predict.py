@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 
 from .arviz import draw_rows
-from .errors import QueryError
+from .errors import DataError, QueryError
 from .queries import log_label_posterior
-from .table import missing_feature, read_x
+from .table import missing_feature, read_x, whole
 
 if TYPE_CHECKING:
     from .fit import Fit
@@ -25,6 +25,9 @@ def predict(fit: "Fit", x: Any, *, interval: float = 0.9, seed: int = 0) -> xr.D
     A response: ``mean``, ``sd`` and the central ``interval`` from ``lower`` to ``upper``, dims (row), in the unit of y,
     from one draw of y a parameter draw, or 4,000 of a point estimate.
     """
+    seed = whole(seed, "seed", 0)
+    if not 0 < interval < 1:
+        raise DataError(f"interval is a probability between 0 and 1, got {interval!r}.")
     if fit.shape.classes is not None:
         probability = np.exp(log_label_posterior(fit, x)).rename(label="label_name")
         best = probability.label_name.values[probability.argmax("label_name").values]

@@ -8,10 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .declare import declare
 from .errors import DataError, FitWarning, ModelError, NoMaximumError
 from .fit import Fit
-from .joint import declare, structure
-from .table import Schema, check_columns, make_spec, missing_feature, read_labels, read_response, read_x
+from .joint import structure
+from .table import Schema, check_columns, make_spec, missing_feature, name_classes, read_labels, read_response, read_x
 from .target import Mode, Rows, climb, constrain, find_mode, hessian_at, prior_vectors, rows_apart_and_together
 
 
@@ -22,31 +23,39 @@ class Problem:
         self.model = declare(model)
         values, columns = read_x(x)
         check_columns(values, columns)
-        target = target or str(getattr(y, "name", None) or "y")
+        target = target or getattr(y, "name", None)
+        target = str(target) if target is not None else next(n for n in ("y", "label", "class_") if n not in columns)
         if target in columns:
             raise DataError(f"'{target}' is the target and a column of x, too; take it out of x.")
-        is_label = structure(self.model, make_spec(values, None, len(labels or ()))).classes is not None
-        codes, response, names = np.full(len(values), -1), None, None
-        if y is not None and is_label:
-            codes, names = read_labels(y, labels)
-        elif y is not None:
-            response = read_response(y, target)
-        elif labels:
-            names = tuple(labels)
+        # A model that follows the number of labels in the data has another number where the data have another.
+        two, three = (structure(self.model, make_spec(values, None, k)).classes for k in (2, 3))
+        codes, response, names = np.full(len(values), -1), None, ()
+        if two is None:
+            response = None if y is None else read_response(y, target)
+        elif y is not None or labels is not None:
+            codes, names = read_labels([None] * len(values) if y is None else y, labels)
         known = codes if response is None else response
         if len(known) != len(values):
             raise DataError(f"x has {len(values)} rows but y has {len(known)}; give one y for every row.")
-        if y is not None and is_label and len(names) == 1 and np.all(codes >= 0):
-            raise DataError(f"every row has the label {names[0]!r}; a model of labels needs at least two.")
-        self.spec = make_spec(values, response, len(names or ()))
+        self.spec = make_spec(values, response, len(names))
         self.shape = structure(self.model, self.spec)
         if y is None and not self.shape.generative:
             raise DataError(f"{self.model.name} declares P(y | x) and needs y; give one for every row.")
-        if is_label:
-            names = (names or ()) + tuple(range(len(names or ()), self.shape.classes))
+        if two is not None:
+            if len(names) == 1 and np.all(codes >= 0):
+                raise DataError(f"every row has the label {names[0]!r}; a model of labels needs at least two.")
+            if len(names) > 20 and len(names) > len(values) / 2:
+                raise DataError(
+                    f"'{target}' has {len(names)} different labels in {len(values)} rows; for a numeric response use a "
+                    "model of one, such as linear_regression."
+                )
+            named = name_classes(names, self.shape.classes, fixed=two == three)
+            order = np.array([named.index(name) for name in names] + [-1])
+            codes = known = order[codes]
+            names = named
             if self.shape.classes > len(values):
                 raise DataError(f"{self.shape.classes} components need as many rows, got {len(values)}.")
-        self.schema = Schema(columns, target, names)
+        self.schema = Schema(columns, target, names if two is not None else None)
         self.x, self.y = values, known
         self.rows = self._lay_out(values, codes, response)
         self._check_rows_independent()
@@ -80,7 +89,7 @@ class Problem:
 
     def mode(self, seed: int, *, prior: bool, jacobian: bool) -> Mode:
         prior_draws = np.asarray(prior_vectors(jax.random.key(seed), self.spec, draws=64, **self.keywords))
-        scale = np.maximum(prior_draws.std(axis=0), 1e-12)
+        scale = _scale(prior_draws)
         hidden = self.rows.y.shape[0] < self.rows.x.shape[0]
         # Hidden labels make several modes and a saddle where all classes agree: climb from several pretended labelings.
         starts = self._pretended(scale, seed) if hidden and self.shape.classes else []
@@ -113,7 +122,7 @@ class Problem:
             return mode.vector, self.whitening(mode), True
         except NoMaximumError:
             draws = np.asarray(prior_vectors(jax.random.key(seed), self.spec, draws=64, **self.keywords))
-            return np.median(draws, axis=0), np.diag(np.maximum(draws.std(axis=0), 1e-12)), False
+            return np.median(draws, axis=0), np.diag(_scale(draws)), False
 
     def _pretended(self, scale: np.ndarray, seed: int, starts: int = 10) -> list[np.ndarray]:
         from sklearn.cluster import KMeans
@@ -160,3 +169,9 @@ class Problem:
             diagnostics=diagnostics,
             warnings=tuple(warning),
         )
+
+
+def _scale(draws: np.ndarray) -> np.ndarray:
+    """The width of each unconstrained parameter under its prior; 1 where it has none. Robust to heavy tails."""
+    low, high = np.quantile(draws, [0.25, 0.75], axis=0)
+    return np.where(high > low, (high - low) / 1.349, 1.0)

@@ -16,8 +16,9 @@ from jax import Array
 from numpyro import handlers
 from tqdm.auto import tqdm
 
+from .declare import Declared
 from .errors import DataError, QueryError
-from .joint import Declared, row_terms
+from .joint import row_terms
 from .table import missing_feature, read_labels, read_response, read_x
 
 if TYPE_CHECKING:
@@ -27,13 +28,23 @@ BLOCK = 4096  # rows a compiled program sees at once; smaller tables are padded 
 
 
 def _one_draw(
-    values: dict, spec: Any, x: Array, seen: Array, y: Array, *, model: Declared, classes: int, partly: bool
+    values: dict,
+    spec: Any,
+    x: Array,
+    seen: Array,
+    y: Array,
+    *,
+    model: Declared,
+    classes: int,
+    partly: bool,
+    sites: tuple[str, ...],
 ) -> Array:
-    """log P(x_i, y = k | theta) for every label k, or log P(x_i, y_i | theta) where classes is 0."""
+    """log density of ``sites`` at (x_i, k) given theta for every label k, or at (x_i, y_i) where classes is 0."""
 
     def term(x: Array, seen: Array, y: Array) -> Array:
         reader = handlers.substitute(data=values)
-        return sum(row_terms(model, reader, spec, x, seen if partly else None, y).values())
+        terms = row_terms(model, reader, spec, x, seen if partly else None, y)
+        return sum(terms[name] for name in sites if name in terms)
 
     if classes == 0:
         return jax.vmap(term)(x, seen, y)[:, None]
@@ -41,7 +52,7 @@ def _one_draw(
     return jax.vmap(lambda k: rows(x, seen, k))(jnp.arange(classes)).T
 
 
-@partial(jax.jit, static_argnames=("model", "classes", "partly"))
+@partial(jax.jit, static_argnames=("model", "classes", "partly", "sites"))
 def _averaged(params: dict, *data: Any, **static: Any) -> Array:
     """log mean over draws, (rows, max(classes, 1)); never holds more than one draw's answer."""
 
@@ -53,13 +64,20 @@ def _averaged(params: dict, *data: Any, **static: Any) -> Array:
     return total - jnp.log(draws)
 
 
-@partial(jax.jit, static_argnames=("model", "classes", "partly"))
+@partial(jax.jit, static_argnames=("model", "classes", "partly", "sites"))
 def _each_draw(params: dict, *data: Any, **static: Any) -> Array:
     """The same for every draw: (rows, max(classes, 1), draws)."""
     return jnp.moveaxis(jax.lax.map(lambda values: _one_draw(values, *data, **static), params), 0, -1)
 
 
-def in_blocks(fit: "Fit", over_draws: Callable, x: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
+def in_blocks(
+    fit: "Fit",
+    over_draws: Callable,
+    x: np.ndarray,
+    y: np.ndarray,
+    classes: int,
+    sites: tuple[str, ...] = ("x", "y"),
+) -> np.ndarray:
     """Answers of ``over_draws`` for all rows, a block of rows at a time."""
     missing = np.isnan(x)
     partly = bool(missing.any())
@@ -82,19 +100,19 @@ def in_blocks(fit: "Fit", over_draws: Callable, x: np.ndarray, y: np.ndarray, cl
                 model=fit.model,
                 classes=classes,
                 partly=partly,
+                sites=sites,
             )
             answers.append(np.asarray(block)[: stop - start])
     return np.concatenate(answers)
 
 
-def _per_label(fit: "Fit", x: Any, draws: bool) -> xr.DataArray:
-    values, _ = read_x(x, fit.schema)
+def _per_label(fit: "Fit", values: np.ndarray, draws: bool, sites: tuple[str, ...] = ("x", "y")) -> xr.DataArray:
     codes = np.zeros(len(values), dtype=int)
     classes = fit.shape.classes or 1
     coords = {"row": np.arange(len(values)), "label": fit.label_coordinate}
     if not draws:
-        return xr.DataArray(in_blocks(fit, _averaged, values, codes, classes), coords, ("row", "label"))
-    answer = in_blocks(fit, _each_draw, values, codes, classes)
+        return xr.DataArray(in_blocks(fit, _averaged, values, codes, classes, sites), coords, ("row", "label"))
+    answer = in_blocks(fit, _each_draw, values, codes, classes, sites)
     answer = answer.reshape(*answer.shape[:2], *fit.draws_shape)
     return xr.DataArray(answer, coords, ("row", "label", "chain", "draw")).transpose("chain", "draw", "row", "label")
 
@@ -125,26 +143,26 @@ def _needs_joint(fit: "Fit", question: str) -> None:
 def log_joint(fit: "Fit", x: Any, *, draws: bool = False) -> xr.DataArray:
     """log P(x_i, y = k), dims ([chain, draw,] row, label)."""
     _needs_joint(fit, "log_joint, P(x, y)")
-    return _per_label(fit, x, draws)
+    return _per_label(fit, read_x(x, fit.schema)[0], draws)
 
 
 def log_marginal(fit: "Fit", x: Any, *, draws: bool = False) -> xr.DataArray:
     """log P(x_i) = log sum_k P(x_i, y = k), dims ([chain, draw,] row)."""
     _needs_joint(fit, "log_marginal, P(x)")
-    return _log_sum(_per_label(fit, x, draws))
+    return _log_sum(_per_label(fit, read_x(x, fit.schema)[0], draws))
 
 
 def log_label_prior(fit: "Fit", *, draws: bool = False) -> xr.DataArray:
     """log P(y = k), dims ([chain, draw,] label)."""
     _needs_joint(fit, "log_label_prior, P(y)")
-    nothing = np.full((1, len(fit.schema.columns)), np.nan)  # with every feature integrated out, P(x, y) is P(y)
-    return _per_label(fit, nothing, draws).isel(row=0, drop=True)
+    any_row = np.asarray(fit.spec.loc)[None]
+    return _per_label(fit, any_row, draws, sites=("y",)).isel(row=0, drop=True)
 
 
 def log_class_conditional(fit: "Fit", x: Any, *, draws: bool = False) -> xr.DataArray:
     """log P(x_i | y = k) = log P(x_i, k) - log P(k), dims ([chain, draw,] row, label)."""
     _needs_joint(fit, "log_class_conditional, P(x | y)")
-    answer = _per_label(fit, x, draws)
+    answer = _per_label(fit, read_x(x, fit.schema)[0], draws)
     return (answer - log_label_prior(fit, draws=draws)).transpose(*answer.dims)
 
 
@@ -152,8 +170,14 @@ def log_label_posterior(fit: "Fit", x: Any, *, draws: bool = False) -> xr.DataAr
     """log P(y = k | x_i): the ratio of averaged joints, or the averaged conditional of a discriminative model."""
     if fit.shape.classes is None:
         raise QueryError(f"{fit.model.name} has no label; ask log_conditional(x, y) or predict(x).")
-    answer = _per_label(fit, x, draws)
-    return answer - _log_sum(answer)
+    answer = _per_label(fit, read_x(x, fit.schema)[0], draws)
+    total = _log_sum(answer)
+    lost = np.argwhere(~np.isfinite(total.transpose(..., "row").values))
+    if len(lost):
+        raise DataError(
+            f"row {lost[0][-1]} is so far from every label that its density is 0 in float64; check its values."
+        )
+    return answer - total
 
 
 def log_conditional(fit: "Fit", x: Any, y: Any) -> xr.DataArray:

@@ -13,11 +13,13 @@ from jax import Array
 from numpyro.infer.hmc import hmc
 from tqdm.auto import tqdm
 
-from .errors import DataError, FitWarning
+from .declare import Declared
+from .errors import FitWarning
 from .fit import Fit
-from .joint import Declared, Structure
+from .joint import Structure
 from .problem import Problem
 from .relabel import relabel
+from .table import whole
 from .target import Rows, log_target
 
 CHUNK = 100  # NUTS steps a compiled call, between two movements of the progress bar
@@ -67,8 +69,8 @@ def nuts(
     ``preconditioned`` is 0; step size and scales are adapted in both cases.
     Arguments as in mle. Warns (FitWarning, and ``fit.warnings``) where R-hat, ESS or divergences are bad.
     """
-    if warmup % CHUNK or draws % CHUNK:
-        raise DataError(f"warmup and draws are multiples of {CHUNK}, got {warmup} and {draws}.")
+    seed, chains, draws = whole(seed, "seed", 0), whole(chains, "chains", 1), whole(draws, "draws", 4)
+    warmup = whole(warmup, "warmup", 10)
     with jax.enable_x64(True):
         problem = Problem(model, x, y, target, labels)
         centre, whiten, preconditioned = problem.precondition(seed)
@@ -77,10 +79,11 @@ def nuts(
         keys = jax.random.split(jax.random.key(seed), chains)
         states = start(keys, jax.random.normal(jax.random.key(seed + 1), (chains, problem.shape.size)), *data)
         kept = []
-        for i in tqdm(range((warmup + draws) // CHUNK), desc="NUTS", unit_scale=CHUNK, unit=" steps", delay=2):
-            states, out = advance(CHUNK, states, *data)
-            if i >= warmup // CHUNK:
-                kept.append(jax.tree.map(np.asarray, out))
+        with tqdm(total=warmup + draws, desc="NUTS", unit=" steps", delay=2) as bar:
+            for steps in _chunks(warmup) + _chunks(draws):
+                states, out = advance(steps, states, *data)
+                kept += [jax.tree.map(np.asarray, out)] if bar.n >= warmup else []
+                bar.update(steps)
         v, diverging, steps = (np.concatenate(part, axis=1) for part in zip(*kept, strict=True))
         diagnostics = {
             "divergences": float(diverging.sum()),
@@ -97,6 +100,10 @@ def nuts(
     for sentence in said:
         warnings.warn(sentence, FitWarning, stacklevel=2)
     return replace(renamed, diagnostics=verdict, warnings=tuple(said))
+
+
+def _chunks(steps: int) -> list[int]:
+    return [CHUNK] * (steps // CHUNK) + [steps % CHUNK] * (steps % CHUNK > 0)
 
 
 def convergence(params: dict[str, np.ndarray]) -> dict[str, float]:

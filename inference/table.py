@@ -1,6 +1,6 @@
 """Tables and labels in: checked once, named for ever."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,8 @@ import numpy as np
 
 from ..models.spec import Spec
 from .errors import DataError
+
+EXTREME = 1e100  # squares of larger numbers, and of the inverses of smaller ones, leave float64
 
 
 @dataclass(frozen=True)
@@ -30,21 +32,9 @@ def read_x(x: Any, schema: Schema | None = None) -> tuple[np.ndarray, tuple[str,
     try:
         frame = nw.from_native(x, eager_only=True)
     except TypeError:
-        values = np.asarray(x, dtype=np.float64)
-        values = values[:, None] if values.ndim == 1 else values
-        if values.ndim != 2:
-            raise DataError(f"expected a table of rows and columns, got an array of shape {values.shape}.") from None
-        columns = schema.columns if schema else tuple(f"x{j}" for j in range(values.shape[1]))
-        if values.shape[1] != len(columns):
-            raise DataError(f"expected {len(columns)} columns ({', '.join(columns)}), got {values.shape[1]}.") from None
+        values, columns = _array(x, schema)
     else:
-        columns = schema.columns if schema else tuple(map(str, frame.columns))
-        absent = [name for name in columns if name not in frame.columns]
-        if absent:
-            raise DataError(f"column '{absent[0]}' is missing; the table has {', '.join(frame.columns)}.")
-        values = np.column_stack([_numbers(frame[name]) for name in columns]) if columns else np.empty((0, 0))
-    if values.size == 0:
-        raise DataError(f"expected at least one row and one column, got shape {values.shape}.")
+        values, columns = _frame(frame, schema)
     infinite = np.argwhere(np.isinf(values))
     if len(infinite):
         i, j = infinite[0]
@@ -52,21 +42,72 @@ def read_x(x: Any, schema: Schema | None = None) -> tuple[np.ndarray, tuple[str,
     return values, columns
 
 
-def _numbers(column: Any) -> np.ndarray:
+def _array(x: Any, schema: Schema | None) -> tuple[np.ndarray, tuple[str, ...]]:
+    if isinstance(x, np.ma.MaskedArray):
+        x = x.astype(np.float64).filled(np.nan)
+    try:
+        raw = np.asarray(x)
+        if raw.dtype.kind in "cMmSU" or isinstance(x, dict):
+            raise TypeError
+        values = raw.astype(np.float64)
+    except (TypeError, ValueError):
+        raise DataError(f"expected a table of numbers, got {type(x).__name__}; leave out or encode text.") from None
+    values = values[:, None] if values.ndim == 1 else values
+    if values.ndim != 2:
+        raise DataError(f"expected a table of rows and columns, got an array of shape {values.shape}.")
+    if values.size == 0:
+        raise DataError(f"expected at least one row and one column, got shape {values.shape}.")
+    columns = schema.columns if schema else tuple(f"x{j}" for j in range(values.shape[1]))
+    if values.shape[1] != len(columns):
+        raise DataError(
+            f"expected {len(columns)} columns ({', '.join(columns)}), got {values.shape[1]}; "
+            "one row is an array of shape (1, columns)."
+        )
+    return values, columns
+
+
+def _frame(frame: Any, schema: Schema | None) -> tuple[np.ndarray, tuple[str, ...]]:
+    has = list(map(str, frame.columns))
+    twice = next((name for name in has if has.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"there is more than one column '{twice}'; give each a name of its own.")
+    columns = schema.columns if schema else tuple(has)
+    absent = [name for name in columns if name not in has]
+    if absent:
+        raise DataError(f"column '{absent[0]}' is missing; the table has {', '.join(has)}.")
+    if len(frame) == 0 or not columns:
+        raise DataError(f"expected at least one row and one column, got shape ({len(frame)}, {len(has)}).")
+    return np.column_stack([_numbers(frame[:, has.index(name)], name) for name in columns]), columns
+
+
+def _numbers(column: Any, name: str) -> np.ndarray:
+    values = column.to_list()
     if not (column.dtype.is_numeric() or column.dtype == nw.Boolean):
-        first = next((v for v in column.to_list() if v is not None), None)
-        raise DataError(f"column '{column.name}' holds {first!r}, not numbers; leave it out or encode it.")
-    return np.array([np.nan if v is None else v for v in column.to_list()], dtype=np.float64)
+        first = next((value for value in values if not missing(value)), None)
+        raise DataError(f"column '{name}' holds {first!r}, not numbers; leave it out or encode it.")
+    return np.array([np.nan if missing(value) else value for value in values], dtype=np.float64)
+
+
+def missing(value: Any) -> bool:
+    """Whether a value is None, NaN, NaT or pandas' NA."""
+    try:
+        return value is None or bool(value != value)
+    except TypeError:  # NA compares to NA, which has no truth value
+        return True
 
 
 def check_columns(x: np.ndarray, columns: Sequence[str]) -> None:
-    """Raise DataError for a column that carries no information: all missing, or constant."""
+    """Raise DataError for a column that carries no information, or whose size leaves float64."""
     for j, name in enumerate(columns):
         seen = x[~np.isnan(x[:, j]), j]
+        if name == "row":
+            raise DataError("a column is named 'row', as the rows of every answer are; rename it.")
         if len(seen) == 0:
             raise DataError(f"column '{name}' has no value at all; leave it out.")
         if np.all(seen == seen[0]):
             raise DataError(f"column '{name}' is constant ({seen[0]:g} in every row); leave it out.")
+        if np.abs(seen).max() > EXTREME or np.ptp(seen) < 1 / EXTREME:
+            raise DataError(f"column '{name}' spans {seen.min():g} to {seen.max():g}; give it in another unit.")
 
 
 def missing_feature(model: str, row: int, column: str) -> DataError:
@@ -77,41 +118,92 @@ def missing_feature(model: str, row: int, column: str) -> DataError:
     )
 
 
-def read_labels(y: Any, labels: Sequence[Any] | None = None) -> tuple[np.ndarray, tuple[Any, ...]]:
+def _plain(values: Any) -> list[Any]:
+    """The entries of a column, as Python values where NumPy's stand for them."""
+    try:
+        listed = nw.from_native(values, series_only=True).to_list()
+    except TypeError:
+        if isinstance(values, np.ma.MaskedArray):
+            values = values.astype(object).filled(None)
+        array = values if isinstance(values, list | tuple) else np.asarray(values)
+        listed = np.ravel(array).tolist() if isinstance(array, np.ndarray) else list(array)
+    return [value.item() if isinstance(value, np.generic) else value for value in listed]
+
+
+def read_labels(y: Any, labels: Iterable[Any] | None = None) -> tuple[np.ndarray, tuple[Any, ...]]:
     """Codes 0..K-1 with -1 for a missing label, and the label names, sorted where they can be.
 
-    Raises DataError where a label is not among ``labels``.
+    Raises DataError where a label is not among ``labels``, or where names are equal.
     """
-    values = np.asarray(y, dtype=object).ravel().tolist()
-    missing = [v is None or v != v for v in values]
-    present = [v for v, m in zip(values, missing, strict=True) if not m]
-    if labels is None:
+    values = _plain(y)
+    present = [value for value in values if not missing(value)]
+    try:
         unique = dict.fromkeys(present)
+    except TypeError:
+        raise DataError(f"a label must be hashable, as text and numbers are, got {present[0]!r}.") from None
+    if len({isinstance(value, bool) for value in present if isinstance(value, int | float)}) > 1:
+        raise DataError("labels mix True or False with numbers, which Python holds equal; use one kind.")
+    if labels is None:
         try:
             labels = sorted(unique)
         except TypeError:
             labels = list(unique)
+    labels = _plain(labels)
     code = {label: k for k, label in enumerate(labels)}
-    strange = next((i for i, (v, m) in enumerate(zip(values, missing, strict=True)) if not m and v not in code), None)
+    if len(code) < len(labels):
+        raise DataError(f"labels must differ from one another, got {', '.join(map(str, labels))}.")
+    strange = next((i for i, v in enumerate(values) if not missing(v) and v not in code), None)
     if strange is not None:
-        raise DataError(f"row {strange}: label {values[strange]!r} is not one of {', '.join(map(str, labels))}.")
-    return np.array([-1 if m else code[v] for v, m in zip(values, missing, strict=True)]), tuple(labels)
+        raise DataError(f"row {strange}: label {values[strange]!r} is not one of {few(labels)}.")
+    return np.array([-1 if missing(v) else code[v] for v in values], dtype=int), tuple(labels)
+
+
+def few(names: Sequence[Any], most: int = 12) -> str:
+    """Names for a sentence, the first ones where there are many."""
+    shown = ", ".join(map(str, names[:most]))
+    return shown if len(names) <= most else f"{shown}, ... ({len(names)} in all)"
+
+
+def name_classes(labels: tuple[Any, ...], classes: int, fixed: bool) -> tuple[Any, ...]:
+    """Names of all classes of a model: those seen, and new ones for classes that no row shows.
+
+    ``fixed``: the model sets the number of classes itself. There, integers below it are the classes' own numbers.
+    Raises DataError where more labels were seen than the model has classes.
+    """
+    integers = all(isinstance(label, int) and not isinstance(label, bool) for label in labels)
+    if fixed and integers and all(0 <= label < classes for label in labels):
+        return tuple(range(classes))
+    if len(labels) > classes:
+        raise DataError(f"the model has {classes} classes, but y has {len(labels)} labels: {few(labels)}.")
+    spare = (k for k in range(2 * classes + len(labels)) if k not in labels)
+    return labels + tuple(next(spare) for _ in range(classes - len(labels)))
 
 
 def read_response(y: Any, target: str) -> np.ndarray:
     """A numeric response as float64, shape (rows,). Raises DataError for text, missing and infinite values."""
-    values = np.asarray(y).ravel()
-    try:
-        numbers = values.astype(np.float64)
-    except (TypeError, ValueError):
-        raise DataError(
-            f"the response '{target}' must be numeric, got {values[0]!r} in row 0; "
-            "for labels use a model of labels, such as softmax_regression."
-        ) from None
+    values = _plain(y)
+    for i, value in enumerate(values):
+        if missing(value):
+            raise DataError(f"row {i}: the response '{target}' is missing; drop the row or fill it in.")
+        if not isinstance(value, int | float):
+            raise DataError(
+                f"the response '{target}' must be numeric, got {value!r} in row {i}; "
+                "for labels use a model of labels, such as softmax_regression."
+            )
+    numbers = np.array(values, dtype=np.float64)
     bad = np.flatnonzero(~np.isfinite(numbers))
     if len(bad):
         raise DataError(f"row {bad[0]}: the response '{target}' is {numbers[bad[0]]}; drop the row or fill it in.")
+    if len(numbers) and np.all(numbers == numbers[0]):
+        raise DataError(f"the response '{target}' is {numbers[0]:g} in every row; there is nothing to explain.")
     return numbers
+
+
+def whole(value: Any, name: str, least: int) -> int:
+    """A whole number of at least ``least``; DataError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise DataError(f"{name} must be a whole number of at least {least}, got {value!r}.")
+    return int(value)
 
 
 def make_spec(x: np.ndarray, y: np.ndarray | None, classes: int) -> Spec:
@@ -120,7 +212,7 @@ def make_spec(x: np.ndarray, y: np.ndarray | None, classes: int) -> Spec:
         loc=jnp.asarray(np.nanmean(x, axis=0)),
         scale=jnp.asarray(np.nanstd(x, axis=0)),
         y_loc=jnp.asarray(0.0 if y is None else y.mean()),
-        y_scale=jnp.asarray(1.0 if y is None else max(y.std(), np.finfo(float).tiny)),
+        y_scale=jnp.asarray(1.0 if y is None else y.std()),
         rows=len(x),
         features=x.shape[1],
         classes=max(classes, 2),

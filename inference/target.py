@@ -14,8 +14,9 @@ from scipy.optimize import minimize
 from scipy.sparse.linalg import LinearOperator, cg
 
 from ..models.spec import Spec
+from .declare import Declared
 from .errors import NoMaximumError
-from .joint import Declared, Lift, Structure, one_row, row_terms, split
+from .joint import Lift, ProperDraws, Structure, one_row, row_terms, scaled, split
 
 
 @jax.tree_util.register_dataclass
@@ -88,7 +89,7 @@ def prior_vectors(key: Array, spec: Spec, *, model: Declared, shape: Structure, 
     """Draws from the prior as flat unconstrained vectors, (draws, size)."""
 
     def one(key: Array) -> Array:
-        with handlers.trace() as trace, handlers.seed(rng_seed=key):
+        with handlers.trace() as trace, handlers.seed(rng_seed=key), ProperDraws():
             model(jnp.zeros((1, spec.features)), _any_y(shape), one_row(spec))
         free = [biject_to(trace[name]["fn"].support).inv(trace[name]["value"]) for name, _ in shape.sites]
         return jnp.concatenate([value.ravel() for value in free]) if free else jnp.zeros(0)
@@ -144,7 +145,7 @@ def rows_apart_and_together(
     with handlers.trace() as trace, lift:
         model(x, y, replace(spec, rows=x.shape[0]))
     sites = [trace[name] for name in ("x", "y") if name in trace and trace[name]["type"] == "sample"]
-    together = sum(jnp.sum(site["fn"].log_prob(site["value"])) for site in sites)
+    together = sum(jnp.sum(scaled(site, site["fn"].log_prob(site["value"]))) for site in sites)
     return log_likelihood(model, shape, split(vector, shape.sites), spec, Rows(x, None, y)), together
 
 
@@ -161,6 +162,11 @@ def climb(
         value, gradient = _value_and_gradient(jnp.asarray(u), scale, spec, rows, **target)
         return float(value) / count, np.asarray(gradient) / count
 
+    if not np.isfinite(objective(start / scale)[0]):
+        raise NoMaximumError(
+            "the log density is not finite at the centre of the prior; check the model's fixed hyperparameters, and "
+            "that every row lies in the support of its distribution."
+        )
     options = {"maxiter": 2000, "ftol": ftol, "gtol": 1e-9}
     found = minimize(objective, start / scale, jac=True, method="L-BFGS-B", options=options)
     return found.x * scale, -found.fun * count
@@ -206,10 +212,15 @@ def find_mode(start: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, **ta
         if size == 0.0 or gap < 1e-15:
             break
     value, _ = f(u)
-    if not np.isfinite(value) or gap > 1e-4 or (not target["prior"] and _rises(f, axes_of, u, value)):
+    if not np.isfinite(value) or gap > 1e-4:
         raise NoMaximumError(
-            f"no maximum is within reach: about {gap:.2g} nats are still to gain, or the density keeps rising as the "
-            "parameters grow, as when labels are separable; use map_estimate, or more informative priors."
+            f"the optimiser ended with about {gap:.2g} nats still to gain, as where a density grows without bound; "
+            "use map_estimate or nuts, or more informative priors."
+        )
+    if not target["prior"] and _rises(f, axes_of, u, value):
+        raise NoMaximumError(
+            "the likelihood has no maximum: it keeps rising as the parameters grow, as when labels are separable; "
+            "use map_estimate, or more informative priors."
         )
     return Mode(u * scale, -value, gap)
 

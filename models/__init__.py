@@ -1,5 +1,9 @@
 """The zoo: NumPyro model functions, each a joint distribution as a textbook writes it."""
 
+# First, and whole: ArviZ leaves a lazy stand-in for numpyro behind, and importing a submodule of that stand-in first
+# loads numpyro's submodules twice, so that handlers and primitives no longer share one stack.
+from numpyro import __version__ as _numpyro_version  # noqa: F401
+
 from .hypotheses import linear as linear
 from .hypotheses import mlp as mlp
 from .hypotheses import polynomial as polynomial

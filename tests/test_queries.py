@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from bayeszoo.inference import DataError, QueryError, laplace, map_estimate, mle, queries
-from bayeszoo.inference.joint import declare, structure
+from bayeszoo.inference.declare import declare
+from bayeszoo.inference.joint import structure
 from bayeszoo.inference.table import make_spec
 from bayeszoo.inference.target import Rows, log_target
 from bayeszoo.models import fixed_variance_mixture, gaussian_naive_bayes, linear_regression, softmax_regression
@@ -165,7 +166,9 @@ def test_memory_of_a_query_does_not_grow_with_draws():
         params = {name: jnp.ones((draws, *shape)) for name, shape in params.items()}
         x, spec = jnp.ones((queries.BLOCK, 4)), make_spec(X.values, None, 3)
         data = (spec, x, jnp.ones(x.shape, dtype=bool), jnp.zeros(len(x), dtype=int))
-        program = queries._averaged.lower(params, *data, model=declare(gaussian_naive_bayes), classes=3, partly=True)
+        program = queries._averaged.lower(
+            params, *data, model=declare(gaussian_naive_bayes), classes=3, partly=True, sites=("x", "y")
+        )
         return program.compile().memory_analysis().temp_size_in_bytes
 
     with jax.enable_x64(True):

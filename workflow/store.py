@@ -9,9 +9,10 @@ import jax
 import numpy as np
 import xarray as xr
 
+from ..inference.declare import Declared, declare
 from ..inference.errors import DataError
 from ..inference.fit import Fit
-from ..inference.joint import Declared, declare, structure
+from ..inference.joint import structure
 from ..inference.table import Schema
 from ..models.catalogue import MODELS
 from ..models.spec import Spec

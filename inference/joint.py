@@ -63,6 +63,7 @@ def structure(model: Declared, spec: Spec) -> Structure:
     """Read the sites off two abstract traces, of one row and of two: what grows is no parameter."""
     found = _abstract_sites(model, spec, 1)
     shared = _abstract_sites(model, spec, 2)
+    _abstract_sites(model, spec, 1, y=jnp.zeros(1, dtype=int if found.get("y", {}).get("classes") else float))
     y, generative = found.pop("y", None), found.pop("x", False)
     if y is None and not generative:
         raise ModelError(
@@ -82,12 +83,18 @@ def structure(model: Declared, spec: Spec) -> Structure:
     return Structure(tuple(sites.items()), fixed, generative, y is not None, y["classes"] if y else None, improper)
 
 
-def _abstract_sites(model: Declared, spec: Spec, rows: int) -> dict[str, Any]:
+def _abstract_sites(model: Declared, spec: Spec, rows: int, y: Array | None = None) -> dict[str, Any]:
     found: dict[str, Any] = {}
 
     def look(key: Array) -> None:
-        with handlers.trace() as trace, handlers.seed(rng_seed=key), ProperDraws():
-            model(jnp.zeros((rows, spec.features)), None, replace(spec, rows=rows))
+        with handlers.trace() as trace, ProperDraws(), handlers.seed(rng_seed=key):
+            model(jnp.zeros((rows, spec.features)), y, replace(spec, rows=rows))
+        for name in ("x",) if y is None else ("x", "y"):
+            if name in trace and trace[name]["type"] == "sample" and not trace[name]["is_observed"]:
+                raise ModelError(
+                    f"{model.name} was given {name} but samples site '{name}' all the same; it takes x and y as its "
+                    f"first two arguments, or by name, and passes obs={name}."
+                )
         found.update(_sites(trace))
 
     try:
@@ -98,7 +105,7 @@ def _abstract_sites(model: Declared, spec: Spec, rows: int) -> dict[str, Any]:
         # A user's function may fail in any way; what failed, and on what, is said in one sentence.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
-            f"{model.name} cannot be run on a table of {rows} x {spec.features} with y=None: {reason}"
+            f"{model.name} cannot be run on a table of {rows} x {spec.features} with{'out' * (y is None)} y: {reason}"
         ) from error
     return found
 
@@ -240,11 +247,6 @@ def row_terms(
     for name, value in (("x", x[None]), ("y", y[None])):
         if name in trace and trace[name]["type"] == "sample":
             site = trace[name]
-            if not site["is_observed"]:
-                raise ModelError(
-                    f"{model.name} was given {name} but samples site '{name}'; it takes x and y as its first two "
-                    f"arguments, or by name, and passes obs={name}."
-                )
             partly = name == "x" and seen is not None
             each = log_prob_seen(site["fn"], value, seen[None]) if partly else site["fn"].log_prob(value)
             terms[name] = jnp.sum(scaled(site, each))

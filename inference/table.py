@@ -7,6 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import narwhals.stable.v1 as nw
 import numpy as np
+from narwhals.exceptions import DuplicateError
 
 from ..models.spec import Spec
 from .errors import DataError
@@ -31,10 +32,13 @@ def read_x(x: Any, schema: Schema | None = None) -> tuple[np.ndarray, tuple[str,
     """
     try:
         frame = nw.from_native(x, eager_only=True)
+        has = list(map(str, frame.columns))
+    except DuplicateError as error:
+        raise DataError(f"two columns have one name; give each its own ({' '.join(str(error).split())})") from None
     except TypeError:
         values, columns = _array(x, schema)
     else:
-        values, columns = _frame(frame, schema)
+        values, columns = _frame(frame, has, schema)
     infinite = np.argwhere(np.isinf(values))
     if len(infinite):
         i, j = infinite[0]
@@ -66,11 +70,7 @@ def _array(x: Any, schema: Schema | None) -> tuple[np.ndarray, tuple[str, ...]]:
     return values, columns
 
 
-def _frame(frame: Any, schema: Schema | None) -> tuple[np.ndarray, tuple[str, ...]]:
-    has = list(map(str, frame.columns))
-    twice = next((name for name in has if has.count(name) > 1), None)
-    if twice is not None:
-        raise DataError(f"there is more than one column '{twice}'; give each a name of its own.")
+def _frame(frame: Any, has: list[str], schema: Schema | None) -> tuple[np.ndarray, tuple[str, ...]]:
     columns = schema.columns if schema else tuple(has)
     absent = [name for name in columns if name not in has]
     if absent:

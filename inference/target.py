@@ -89,7 +89,7 @@ def prior_vectors(key: Array, spec: Spec, *, model: Declared, shape: Structure, 
     """Draws from the prior as flat unconstrained vectors, (draws, size)."""
 
     def one(key: Array) -> Array:
-        with handlers.trace() as trace, handlers.seed(rng_seed=key), ProperDraws():
+        with handlers.trace() as trace, ProperDraws(), handlers.seed(rng_seed=key):
             model(jnp.zeros((1, spec.features)), _any_y(shape), one_row(spec))
         free = [biject_to(trace[name]["fn"].support).inv(trace[name]["value"]) for name, _ in shape.sites]
         return jnp.concatenate([value.ravel() for value in free]) if free else jnp.zeros(0)

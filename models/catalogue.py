@@ -1,7 +1,8 @@
-"""Which models the zoo holds; a new model is one line here."""
+"""Which models and hypotheses the zoo holds; a new one is one line here."""
 
 from collections.abc import Callable
 
+from .hypotheses import linear, mlp, polynomial
 from .mixture import fixed_variance_mixture
 from .naive_bayes import gaussian_naive_bayes
 from .regression import linear_regression
@@ -16,3 +17,5 @@ MODELS: dict[str, Callable] = {
         gaussian_naive_bayes,
     )
 }
+
+HYPOTHESES: dict[str, Callable] = {hypothesis.__name__: hypothesis for hypothesis in (linear, polynomial, mlp)}

@@ -38,7 +38,7 @@ def fit(
     features: Annotated[list[str] | None, typer.Option(help="use these columns only; repeat the option")] = None,
     setting: Annotated[list[str] | None, typer.Option("--set", help="a hyperparameter, as in --set k=3")] = None,
     holdout: Annotated[float, typer.Option(min=0.0, max=0.9, help="share of rows kept for the score")] = 0.2,
-    seed: Annotated[int, typer.Option(help="seed of every random choice")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="seed of every random choice")] = 0,
     no_plots: Annotated[bool, typer.Option("--no-plots", help="write no pictures")] = False,
     out: Annotated[Path | None, typer.Option(help="run folder; by default runs/MODEL-DATA")] = None,
 ) -> None:
@@ -107,18 +107,31 @@ def _keep_compiled_programs() -> None:
 def _settings(function: Any, given: list[str]) -> dict[str, Any]:
     import inspect
 
-    from ..inference.errors import ModelError
+    from numpyro.distributions import Distribution
 
-    known = [name for name in inspect.signature(function).parameters if name not in ("x", "y", "spec")]
+    from ..inference.errors import ModelError
+    from ..models.catalogue import HYPOTHESES
+
+    parameters = inspect.signature(function).parameters
+    known = [
+        name
+        for name, parameter in parameters.items()
+        if name not in ("x", "y", "spec") and parameter.annotation != Distribution | None
+    ]
     settings = {}
     for item in given:
         name, equals, value = item.partition("=")
         if name not in known or not equals:
             raise ModelError(f"--set takes NAME=VALUE with a name from {', '.join(known)}; got '{item}'.")
+        if name == "hypothesis":
+            if value not in HYPOTHESES:
+                raise ModelError(f"--set hypothesis takes {', '.join(HYPOTHESES)}; got '{value}'.")
+            settings[name] = HYPOTHESES[value]
+            continue
         try:
             settings[name] = json.loads(value)
         except json.JSONDecodeError:
-            raise ModelError(f"--set {name} takes a number or true or false, got '{value}'.") from None
+            raise ModelError(f"--set {name} takes a number, a list of numbers, true or false; got '{value}'.") from None
     return settings
 
 
@@ -155,13 +168,22 @@ def _print_summary(fit: "Fit", tree: Any) -> None:
 def _print_score(fit: "Fit", x: Any, y: Any) -> None:
     import numpy as np
 
-    seen = ~y.isna().to_numpy()
-    if not seen.any():
+    from ..inference.table import missing
+
+    keep = np.array([not missing(value) for value in y])
+    if fit.schema.labels is not None:
+        known = np.isin(y.to_numpy(dtype=object), np.array(fit.schema.labels, dtype=object))
+        if (keep & ~known).any():
+            typer.echo(f"note: {int((keep & ~known).sum())} held-out rows have a label that no fitted row has.")
+        keep &= known
+    if not fit.shape.generative:
+        keep &= x[list(fit.schema.columns)].notna().all(axis=1).to_numpy()
+    if not keep.any():
         return
-    score = fit.log_conditional(x[seen], y[seen])
-    line = f"held-out {int(seen.sum())} rows: log loss {-float(score.mean()):.4f}"
+    x, y = x[keep], y[keep]
+    line = f"held-out {len(y)} rows: log loss {-float(fit.log_conditional(x, y).mean()):.4f}"
     if fit.shape.classes:
-        line += f", accuracy {float(np.mean(fit.assign(x[seen]).values == y[seen].to_numpy())):.3f}"
+        line += f", accuracy {float(np.mean(fit.assign(x).values == y.to_numpy())):.3f}"
     typer.echo(line)
 
 
@@ -194,7 +216,7 @@ def generate(
     run: Path,
     label: Annotated[str | None, typer.Option(help="draw rows of this label; none: labels from P(y)")] = None,
     n: Annotated[int, typer.Option("-n", min=1, help="how many rows")] = 100,
-    seed: int = 0,
+    seed: Annotated[int, typer.Option(min=0, help="seed of the draws")] = 0,
 ) -> None:
     """Print rows drawn from the posterior predictive, as CSV in the input's columns."""
     from . import store

@@ -54,6 +54,8 @@ def choose_columns(
     if target in (features or []):
         raise DataError(f"'{target}' is the target and among the features, too; take it out of --features.")
     y = None if target is None else table[target]
+    if y is not None and pd.api.types.is_float_dtype(y) and y.isna().any() and (y.dropna() % 1 == 0).all():
+        y = y.astype("Int64")  # whole numbers that pandas made floats of, for want of a missing integer
     if features:
         return table[features], y, []
     notes, kept = [], []

@@ -10,24 +10,36 @@ import numpy as np
 import xarray as xr
 
 from ..inference.declare import Declared, declare
-from ..inference.errors import DataError
+from ..inference.errors import DataError, ModelError
 from ..inference.fit import Fit
 from ..inference.joint import structure
 from ..inference.table import Schema
-from ..models.catalogue import MODELS
+from ..models.catalogue import HYPOTHESES, MODELS
 from ..models.spec import Spec
 
 VERSION = 1
 
 
-def save(fit: Fit, folder: Path) -> xr.DataTree:
-    """Write a fit of a zoo model whose hyperparameters are plain values; return ArviZ's tree of it."""
-    folder.mkdir(parents=True, exist_ok=True)
+def save(fit: Fit, folder: str | Path) -> xr.DataTree:
+    """Write a fit of a zoo model; return ArviZ's tree of it.
+
+    Hyperparameters may be numbers, arrays, text, truth values and the zoo's hypotheses; labels numbers, text or truth
+    values. Raises ModelError or DataError for others, before anything is written.
+    """
+    if fit.model.function is not MODELS.get(fit.model.name):
+        raise ModelError(
+            f"{fit.model.name} is not a model of the zoo, so it could not be found again when the run is read; keep "
+            "fit.to_arviz() in a file instead."
+        )
+    for label in fit.schema.labels or ():
+        if not isinstance(label, str | int | float):
+            raise DataError(f"label {label!r} is neither text nor a number, so it cannot be stored; rename it first.")
+    folder = Path(folder)
     spec = fit.spec
     record: dict[str, Any] = {
         "version": VERSION,
         "model": fit.model.name,
-        "hyperparameters": dict(fit.model.keywords),
+        "hyperparameters": {name: _encode(name, value) for name, value in fit.model.hyperparameters.items()},
         "method": fit.method,
         "columns": fit.schema.columns,
         "target": fit.schema.target,
@@ -37,27 +49,64 @@ def save(fit: Fit, folder: Path) -> xr.DataTree:
         "diagnostics": fit.diagnostics,
         "warnings": fit.warnings,
     }
+    text = json.dumps(record, indent=1) + "\n"
     tree = fit.to_arviz()
+    folder.mkdir(parents=True, exist_ok=True)
     tree.to_netcdf(folder / "posterior.nc", engine="h5netcdf")
     np.savez(folder / "rows.npz", x=fit.x, y=fit.y)
-    (folder / "fit.json").write_text(json.dumps(record, indent=1) + "\n")
+    (folder / "fit.json").write_text(text)  # last: without it, the folder is no run
     return tree
 
 
-def load(folder: Path) -> Fit:
-    """Read what ``save`` wrote. Raises DataError where a file is missing or of another version."""
+def _encode(name: str, value: Any) -> Any:
+    function, keywords = (value.func, value.keywords) if isinstance(value, partial) else (value, {})
+    if callable(function) and function in HYPOTHESES.values():
+        inner = {key: _encode(key, one) for key, one in keywords.items()}
+        return {"hypothesis": function.__name__, "keywords": inner}
+    if value is None or isinstance(value, str | int | float):
+        return value
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ModelError(
+            f"the hyperparameter '{name}' is a {type(value).__name__}, which cannot be stored; numbers, text, truth "
+            "values and the zoo's hypotheses can."
+        ) from None
+    return array.tolist()
+
+
+def _decode(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    function = HYPOTHESES[value["hypothesis"]]
+    keywords = {name: _decode(one) for name, one in value["keywords"].items()}
+    return partial(function, **keywords) if keywords else function
+
+
+def load(folder: str | Path) -> Fit:
+    """Read what ``save`` wrote. Raises DataError where a file is missing, damaged or of another version."""
+    folder = Path(folder)
     for name in ("fit.json", "posterior.nc", "rows.npz"):
         if not (folder / name).is_file():
             raise DataError(f"'{folder}' holds no {name}, so it is no run folder; make one with 'bayeszoo fit'.")
-    record = json.loads((folder / "fit.json").read_text())
-    if record["version"] != VERSION:
-        raise DataError(f"'{folder}' was written in format {record['version']}, this reads {VERSION}; fit again.")
+    try:
+        record = json.loads((folder / "fit.json").read_text())
+        version = record["version"]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise DataError(f"'{folder}/fit.json' is damaged ({error}); fit again.") from error
+    if version != VERSION:
+        raise DataError(f"'{folder}' was written in format {version}, this reads {VERSION}; fit again.")
+    keywords = {name: _decode(value) for name, value in record["hyperparameters"].items()}
     function = MODELS[record["model"]]
-    model: Declared = declare(partial(function, **record["hyperparameters"]))
+    model: Declared = declare(partial(function, **keywords) if keywords else function)
     with jax.enable_x64(True):
         spec = Spec(**{k: jax.numpy.asarray(v) for k, v in record["units"].items()}, **record["sizes"])
         shape = structure(model, spec)
-    with xr.open_datatree(folder / "posterior.nc", engine="h5netcdf") as tree:
+    try:
+        tree = xr.load_datatree(folder / "posterior.nc", engine="h5netcdf")
+    except (OSError, ValueError) as error:
+        raise DataError(f"'{folder}/posterior.nc' is damaged ({error}); fit again.") from error
+    with tree:
         params, derived = ({k: tree["posterior"][k].values for k, _ in s} for s in (shape.sites, shape.derived))
         stats = {name: value.values for name, value in tree["sample_stats"].data_vars.items()}
     with np.load(folder / "rows.npz") as rows:

@@ -1,0 +1,258 @@
+"""What users bring that is not a clean float table: label types, missing kinds, odd models, odd arguments."""
+
+from functools import partial
+
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import pandas as pd
+import pytest
+from bayeszoo.inference import (
+    BayeszooError,
+    DataError,
+    ModelError,
+    NoMaximumError,
+    QueryError,
+    laplace,
+    map_estimate,
+    mle,
+    nuts,
+    svi,
+)
+from bayeszoo.models import (
+    fixed_variance_mixture,
+    gaussian_naive_bayes,
+    linear_regression,
+    mlp,
+    polynomial,
+    softmax_regression,
+)
+from bayeszoo.workflow import store
+from numpyro import handlers
+
+RNG = np.random.default_rng(0)
+CODES = RNG.integers(2, size=60)
+X = RNG.normal(size=(60, 2)) + 3 * CODES[:, None]
+FRAME = pd.DataFrame(X, columns=["a", "b"])
+RESPONSE = 2 * X[:, 0] + 1 + RNG.normal(size=60) / 2
+
+
+def test_a_count_is_no_label():
+    counts = RNG.binomial(10, 0.5, size=60)
+
+    def model(x, y=None):
+        p = numpyro.sample("p", dist.Beta(1, 1))
+        numpyro.sample("y", dist.Binomial(10, probs=p + 0 * x[:, 0]), obs=y)
+
+    assert mle(model, FRAME, counts).posterior()["p"].item() == pytest.approx(counts.mean() / 10)
+
+
+def test_integer_labels_of_a_fixed_number_of_classes_are_the_classes():
+    def model(x, y=None):
+        p = numpyro.sample("p", dist.Dirichlet(np.ones(5)))
+        numpyro.sample("y", dist.Categorical(p + 0 * x[:, :1]), obs=y)
+
+    fit = map_estimate(partial(model), FRAME, 2 * CODES)
+    assert fit.schema.labels == (0, 1, 2, 3, 4)
+    assert fit.posterior()["p"].values[0, 0, 1] < 1e-6 < fit.posterior()["p"].values[0, 0, 2]
+
+
+def test_extra_components_get_names_of_their_own():
+    fit = map_estimate(partial(fixed_variance_mixture, k=4), FRAME, np.where(CODES, "one", "two"))
+    assert fit.schema.labels == ("one", "two", 0, 1)
+
+
+def test_scale_handlers_count():
+    """A likelihood tempered by 0.01 is conjugate: precision 1 + 0.01 sum x^2."""
+
+    def model(x, y=None):
+        a = numpyro.sample("a", dist.Normal(0, 1))
+        with handlers.scale(scale=0.01):
+            numpyro.sample("y", dist.Normal(a * x[:, 0], 1.0), obs=y)
+
+    precision = 1 + 0.01 * (X[:, 0] ** 2).sum()
+    fit = map_estimate(model, FRAME, RESPONSE)
+    assert fit.posterior()["a"].item() == pytest.approx(0.01 * (X[:, 0] @ RESPONSE) / precision, rel=1e-6)
+
+
+def test_scaled_priors_count():
+    def model(x, y=None):
+        with handlers.scale(scale=100.0):
+            a = numpyro.sample("a", dist.Normal(0, 1))
+        numpyro.sample("y", dist.Normal(a * x[:, 0], 1.0), obs=y)
+
+    want = (X[:, 0] @ RESPONSE) / (100 + (X[:, 0] ** 2).sum())
+    assert map_estimate(model, FRAME, RESPONSE).posterior()["a"].item() == pytest.approx(want, rel=1e-6)
+
+
+def test_a_flat_prior_has_the_likelihood_as_its_posterior():
+    def model(x, y=None):
+        b = numpyro.sample("b", dist.ImproperUniform(dist.constraints.real, (), ()))
+        numpyro.sample("y", dist.Normal(b * x[:, 0], 1.0), obs=y)
+
+    fit = map_estimate(model, FRAME, RESPONSE)
+    assert fit.posterior()["b"].item() == pytest.approx((X[:, 0] @ RESPONSE) / (X[:, 0] ** 2).sum(), rel=1e-6)
+    tree = fit.to_arviz()
+    assert "prior" not in tree
+    assert "posterior_predictive" in tree
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-9, 1e9])
+def test_units_do_not_matter(size):
+    fit = mle(gaussian_naive_bayes, X * size, CODES)
+    want = [X[k == CODES].std(axis=0) for k in (0, 1)]
+    np.testing.assert_allclose(fit.posterior()["sigma"].values[0, 0] / size, want, rtol=1e-6)
+
+
+def test_a_row_infinitely_far_is_an_error_and_no_nan():
+    fit = mle(gaussian_naive_bayes, FRAME, CODES)
+    with pytest.raises(DataError, match="row 1 is so far from every label"):
+        fit.log_label_posterior([[0.0, 0.0], [1e200, 1e200]])
+
+
+def test_masked_cells_are_missing():
+    x = np.ma.masked_array(X.copy(), mask=np.zeros_like(X, dtype=bool))
+    x[3, 1] = 1e6
+    x.mask[3, 1] = True
+    holes = X.copy()
+    holes[3, 1] = np.nan
+    got, want = (mle(gaussian_naive_bayes, one, CODES).log_joint(X) for one in (x, holes))
+    np.testing.assert_array_equal(got, want)
+
+
+def test_nullable_pandas_columns():
+    holes = X.copy()
+    holes[3, 1] = np.nan
+    frame = pd.DataFrame(holes, columns=["a", "b"]).convert_dtypes()
+    y = pd.Series(CODES).astype("Int64")
+    y[5] = pd.NA
+    fit = mle(gaussian_naive_bayes, frame, y)
+    assert fit.schema.labels == (0, 1)
+    assert np.isfinite(fit.log_joint(frame)).all()
+
+
+def test_integer_column_names():
+    fit = mle(gaussian_naive_bayes, pd.DataFrame(X), CODES)
+    assert fit.schema.columns == ("0", "1")
+    assert np.isfinite(fit.log_marginal(pd.DataFrame(X))).all()
+
+
+def test_clustering_columns_called_x_and_y():
+    fit = mle(fixed_variance_mixture, FRAME.rename(columns={"a": "x", "b": "y"}))
+    assert fit.schema.target == "label"
+    assert set(fit.generate(3).to_pandas().columns) == {"x", "y", "label"}
+
+
+def test_a_model_with_correlated_columns_answers_without_missing_values():
+    def qda(x=None, y=None, *, spec):
+        mu = numpyro.sample("mu", dist.Normal(0, 10).expand([2, 2]).to_event(2))
+        with numpyro.plate("row", spec.rows):
+            y = numpyro.sample("y", dist.Categorical(np.full(2, 0.5)), obs=y)
+            numpyro.sample("x", dist.MultivariateNormal(mu[y], np.array([[1.0, 0.3], [0.3, 1.0]])), obs=x)
+
+    fit = map_estimate(qda, FRAME, CODES)
+    np.testing.assert_allclose(np.exp(fit.log_label_prior()), 0.5)
+    assert len(fit.generate(2, label=1).row) == 2
+    with pytest.raises(ModelError, match="cannot be integrated out of a MultivariateNormal"):
+        fit.log_marginal([[np.nan, 1.0]])
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [{"k": 2, "sigma": [0.3, 0.2]}, {"k": 2, "sigma": np.array([0.3, 0.2])}, {"k": 2, "sigma": 0.5}],
+    ids=["list", "array", "number"],
+)
+def test_stored_hyperparameters_come_back(tmp_path, keywords):
+    fit = map_estimate(partial(fixed_variance_mixture, **keywords), FRAME)
+    store.save(fit, str(tmp_path))
+    np.testing.assert_array_equal(store.load(str(tmp_path)).log_marginal(FRAME), fit.log_marginal(FRAME))
+
+
+@pytest.mark.parametrize("hypothesis", [polynomial, partial(polynomial, degree=3), partial(mlp, width=2)])
+def test_stored_hypotheses_come_back(tmp_path, hypothesis):
+    fit = map_estimate(partial(linear_regression, hypothesis=hypothesis), FRAME, RESPONSE)
+    store.save(fit, tmp_path)
+    again = store.load(tmp_path)
+    np.testing.assert_array_equal(again.log_conditional(FRAME, RESPONSE), fit.log_conditional(FRAME, RESPONSE))
+
+
+def test_what_cannot_be_stored_is_refused_before_writing(tmp_path):
+    def own(x, y=None):
+        b = numpyro.sample("b", dist.Normal(0, 1))
+        numpyro.sample("y", dist.Normal(b * x[:, 0], 1.0), obs=y)
+
+    prior = partial(gaussian_naive_bayes, mu=dist.Normal(0.0, 10.0))
+    for fit, words in (
+        (mle(own, FRAME, RESPONSE), "not a model of the zoo"),
+        (mle(prior, FRAME, CODES), "hyperparameter 'mu' is a Normal"),
+        (mle(gaussian_naive_bayes, FRAME, pd.to_datetime(CODES, unit="D")), "neither text nor a number"),
+    ):
+        with pytest.raises(BayeszooError, match=words):
+            store.save(fit, tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
+
+NB, MIX = gaussian_naive_bayes, fixed_variance_mixture
+
+
+@pytest.mark.parametrize(
+    ("error", "words", "ask"),
+    [
+        (DataError, "True or False with numbers", lambda: mle(NB, FRAME, [True if c else 0 for c in CODES])),
+        (DataError, "has 2 classes, but y has 3 labels", lambda: mle(partial(MIX, k=2), FRAME, list("abc") * 20)),
+        (DataError, "must differ", lambda: mle(NB, FRAME, CODES, labels=[0, 1, 1])),
+        (DataError, "label 1 is not one of 0, 2", lambda: mle(NB, FRAME, CODES, labels=np.array([0, 2]))),
+        (DataError, "is 1 in every row", lambda: mle(linear_regression, FRAME, np.ones(60))),
+        (DataError, "steps must be a whole number", lambda: svi(NB, FRAME, CODES, steps=3)),
+        (DataError, "chains must be a whole number", lambda: laplace(NB, FRAME, CODES, chains=0)),
+        (DataError, "seed must be a whole number", lambda: mle(MIX, FRAME, seed=-1)),
+        (DataError, "draws must be a whole number", lambda: nuts(NB, FRAME, CODES, draws=1.5)),
+        (DataError, "n must be a whole number", lambda: mle(NB, FRAME, CODES).generate(-1)),
+        (QueryError, "an empty list is not one of 0, 1", lambda: mle(NB, FRAME, CODES).generate(1, label=[])),
+        (DataError, "between 0 and 1", lambda: mle(NB, FRAME, CODES).predict(FRAME, interval=2)),
+        (DataError, "table of numbers", lambda: mle(NB, [["a", "b"]] * 60, CODES)),
+        (DataError, "table of numbers", lambda: mle(NB, [[1.0, 2.0], [1.0]] * 30, CODES)),
+        (DataError, "table of numbers", lambda: mle(NB, X + 1j, CODES)),
+        (DataError, "two columns have one name", lambda: mle(NB, FRAME.set_axis(["a", "a"], axis=1), CODES)),
+        (DataError, "got '1' in row 0", lambda: mle(linear_regression, FRAME, ["1", "2"] * 30)),
+        (DataError, "row 2: the response", lambda: mle(linear_regression, FRAME, [1.0, 2.0, None] * 20)),
+        (DataError, "in another unit", lambda: mle(NB, X * 1e-200, CODES)),
+        (DataError, "60 different labels in 60 rows", lambda: mle(softmax_regression, FRAME, np.arange(60.0))),
+        (ModelError, "cannot be run", lambda: mle(partial(NB, wrong=3), FRAME, CODES)),
+        (ModelError, "cannot be run", lambda: mle(partial(MIX, k=2.5), FRAME)),
+        (NoMaximumError, "not finite at the centre", lambda: mle(partial(MIX, k=2, sigma=-1.0), FRAME)),
+        (ModelError, "by keyword", lambda: mle(partial(NB, X), FRAME, CODES)),
+        (ModelError, "a model is a function", lambda: mle("naive", FRAME, CODES)),
+    ],
+)
+def test_one_clear_sentence(error, words, ask):
+    with pytest.raises(error, match=words) as caught:
+        ask()
+    assert "\n" not in str(caught.value)
+
+
+def unobserved(x, tau=None, y=None):
+    return numpyro.sample("y", dist.Normal(numpyro.sample("b", dist.Normal(0, 1)) * x[:, 0], 1.0))
+
+
+def factored(x, y=None):
+    b = numpyro.sample("b", dist.Normal(0, 1))
+    numpyro.factor("likelihood", -((y - b * x[:, 0]) ** 2).sum() if y is not None else 0.0)
+    numpyro.sample("y", dist.Normal(b, 1.0), obs=y)
+
+
+@pytest.mark.parametrize(
+    ("model", "words"), [(unobserved, "passes obs=y"), (factored, "'likelihood' is a numpyro.factor")]
+)
+def test_models_that_would_be_misread_are_refused(model, words):
+    with pytest.raises(ModelError, match=words):
+        mle(model, FRAME, RESPONSE)
+
+
+def test_arguments_in_another_order_are_given_by_name():
+    def model(y=None, *, x):
+        b = numpyro.sample("b", dist.Normal(0, 100))
+        numpyro.sample("y", dist.Normal(b * x[:, 0], 1.0), obs=y)
+
+    want = (X[:, 0] @ RESPONSE) / (X[:, 0] ** 2).sum()
+    assert mle(model, FRAME, RESPONSE).posterior()["b"].item() == pytest.approx(want, rel=1e-6)

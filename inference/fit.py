@@ -72,31 +72,43 @@ class Fit:
         return xr.Dataset({name: (dims[name], value) for name, value in values.items()}, coords)
 
     def to_arviz(self, *, seed: int = 0) -> xr.DataTree:
+        """An xarray.DataTree of ArviZ's groups; see bayeszoo.inference.arviz."""
         return tree.to_arviz(self, seed=seed)
 
     def log_joint(self, x: Any, *, draws: bool = False) -> xr.DataArray:
+        """log P(x_i, y = k), dims ([chain, draw,] row, label); ``draws`` keeps the posterior draws apart."""
         return queries.log_joint(self, x, draws=draws)
 
     def log_marginal(self, x: Any, *, draws: bool = False) -> xr.DataArray:
+        """log P(x_i) = log sum_k P(x_i, k), dims ([chain, draw,] row)."""
         return queries.log_marginal(self, x, draws=draws)
 
     def log_label_prior(self, *, draws: bool = False) -> xr.DataArray:
+        """log P(y = k), dims ([chain, draw,] label)."""
         return queries.log_label_prior(self, draws=draws)
 
     def log_class_conditional(self, x: Any, *, draws: bool = False) -> xr.DataArray:
+        """log P(x_i | y = k) = log P(x_i, k) - log P(k), dims ([chain, draw,] row, label)."""
         return queries.log_class_conditional(self, x, draws=draws)
 
     def log_label_posterior(self, x: Any, *, draws: bool = False) -> xr.DataArray:
+        """log P(y = k | x_i), dims ([chain, draw,] row, label): the ratio of averaged joints."""
         return queries.log_label_posterior(self, x, draws=draws)
 
     def log_conditional(self, x: Any, y: Any) -> xr.DataArray:
+        """log P(y_i | x_i) of the labels or responses given, dims (row); for every model that has a y."""
         return queries.log_conditional(self, x, y)
 
     def assign(self, x: Any, *, soft: bool = False) -> xr.DataArray:
+        """The most probable label of each row, dims (row), or with ``soft`` P(y = k | x_i), dims (row, label)."""
         return queries.assign(self, x, soft=soft)
 
-    def predict(self, x: Any, *, interval: float = 0.9, seed: int = 0) -> xr.Dataset:
-        return prediction.predict(self, x, interval=interval, seed=seed)
+    def predict(
+        self, x: Any, *, draws: bool = False, interval: float = 0.9, seed: int = 0
+    ) -> xr.Dataset | xr.DataArray:
+        """P(y_i | x_i, D) summarised, or drawn from with ``draws``; see bayeszoo.inference.predict."""
+        return prediction.predict(self, x, draws=draws, interval=interval, seed=seed)
 
     def generate(self, n: int, *, label: Any | Sequence[Any] | None = None, seed: int = 0) -> xr.Dataset:
+        """n rows x ~ P(x | y = label, D) for each label named, else (x, y) ~ P(x, y | D); one variable a column."""
         return generation.generate(self, n, label=label, seed=seed)

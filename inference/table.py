@@ -126,8 +126,10 @@ def _plain(values: Any) -> list[Any]:
         if isinstance(values, np.ma.MaskedArray):
             values = values.astype(object).filled(None)
         array = values if isinstance(values, list | tuple) else np.asarray(values)
-        listed = np.ravel(array).tolist() if isinstance(array, np.ndarray) else list(array)
-    return [value.item() if isinstance(value, np.generic) else value for value in listed]
+        listed = (
+            list(np.ravel(array)) if isinstance(array, np.ndarray) else list(array)
+        )  # tolist() makes dates integers
+    return [value.item() if isinstance(value, np.number | np.bool_ | np.str_) else value for value in listed]
 
 
 def read_labels(y: Any, labels: Iterable[Any] | None = None) -> tuple[np.ndarray, tuple[Any, ...]]:

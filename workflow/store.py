@@ -103,7 +103,7 @@ def load(folder: str | Path) -> Fit:
         spec = Spec(**{k: jax.numpy.asarray(v) for k, v in record["units"].items()}, **record["sizes"])
         shape = structure(model, spec)
     try:
-        tree = xr.load_datatree(folder / "posterior.nc", engine="h5netcdf")
+        tree = xr.open_datatree(folder / "posterior.nc", engine="h5netcdf")
     except (OSError, ValueError) as error:
         raise DataError(f"'{folder}/posterior.nc' is damaged ({error}); fit again.") from error
     with tree:

@@ -1,6 +1,7 @@
 """Bayes' identity, brute force, numerical integration, and generation."""
 
 import itertools
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -12,8 +13,9 @@ from bayeszoo.inference import DataError, QueryError, laplace, map_estimate, mle
 from bayeszoo.inference.declare import declare
 from bayeszoo.inference.joint import structure
 from bayeszoo.inference.table import make_spec
-from bayeszoo.inference.target import Rows, log_target
+from bayeszoo.inference.target import Rows, log_target, prior_vectors
 from bayeszoo.models import fixed_variance_mixture, gaussian_naive_bayes, linear_regression, softmax_regression
+from scipy.stats import norm
 from sklearn.datasets import load_iris
 
 IRIS = load_iris(as_frame=True)
@@ -67,7 +69,8 @@ def test_summed_out_labels_equal_brute_force(known):
     with jax.enable_x64(True):
         model, spec = declare(gaussian_naive_bayes), make_spec(x, None, 2)
         shape = structure(model, spec)
-        vector = jnp.asarray(np.random.default_rng(0).normal(size=shape.size))
+        # Near the prior's centre, where the classes overlap: far from it one labeling has all the weight.
+        vector = jnp.asarray(np.median(prior_vectors(jax.random.key(0), spec, model=model, shape=shape, draws=64), 0))
         target = {"model": model, "shape": shape, "prior": True, "jacobian": True}
 
         def density(y):
@@ -76,6 +79,7 @@ def test_summed_out_labels_equal_brute_force(known):
         each = [density([*labels[:known], *rest]) for rest in itertools.product([0, 1], repeat=6 - known)]
         both = float(np.logaddexp.reduce(each))
         assert len(each) == 2 ** (6 - known)
+        assert sorted(each)[-2] > max(each) - 5
         assert density(labels[:known]) == pytest.approx(both, rel=1e-12)
 
 
@@ -193,3 +197,16 @@ def test_drawn_responses_have_the_fits_axes():
     drawn = fit.predict(X.iloc[:7, :2], draws=True)
     assert drawn.shape == (4, 50, 7)
     assert drawn.name == "petal width (cm)"
+
+
+def test_naming_a_label_is_evidence_about_the_parameters():
+    """P(x | y = 0, D) of two draws weighs them by their P(y = 0), 0.9 and 0.1 (5 standard errors: 6e-7)."""
+    fit = laplace(partial(fixed_variance_mixture, k=2, sigma=1.0), X.iloc[:, :1], draws=2, chains=1)
+    params = {
+        "pi": np.array([[[0.9, 0.1], [0.1, 0.9]]]),
+        "mu": np.array([[[[0.0], [5.0]], [[100.0], [5.0]]]]),
+    }
+    fit = replace(fit, params=params)
+    rows = fit.generate(4000, label=0)["sepal length (cm)"].values
+    assert abs((rows < 50).mean() - 0.9) < 5 * np.sqrt(0.09 / 4000)
+    assert np.exp(fit.log_class_conditional([[0.0]])).sel(label=0).item() == pytest.approx(0.9 * norm.pdf(0), rel=1e-9)

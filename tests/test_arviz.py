@@ -103,6 +103,9 @@ def test_command_line_fits_penguins(capsys, monkeypatch, tmp_path):
         (("fit", "gaussian_naive_bayes", "penguins", "--features", "island"), "column 'island' holds 'Torgersen'"),
         (("fit", "fixed_variance_mixture", "iris", "--set", "q=3"), "--set takes NAME=VALUE"),
         (("summary", "nowhere"), "holds no fit.json"),
+        (("fit", "softmax_regression", "penguins", "--target", "species"), "column 'bill_length_mm' is missing"),
+        (("fit", "fixed_variance_mixture", "iris", "--set", "k=0"), "cannot be run"),
+        (("fit", "linear_regression", "diabetes", "--target", "target", "--set", "hypothesis=cubic"), "linear, poly"),
     ],
 )
 def test_bad_words_are_one_sentence_and_exit_code_2(capsys, monkeypatch, words, sentence):
@@ -111,6 +114,12 @@ def test_bad_words_are_one_sentence_and_exit_code_2(capsys, monkeypatch, words, 
     assert sentence in said.err
     assert said.err.startswith("error: ")
     assert said.err.count("\n") == 1
+
+
+def test_a_misspelt_option_is_named(capsys, monkeypatch):
+    code, said = run(capsys, monkeypatch, "fit", "gaussian_naive_bayes", "iris", "--targt", "target")
+    assert code == 2
+    assert "--targt" in said.err
 
 
 @pytest.mark.parametrize("name", datasets.BUNDLED)

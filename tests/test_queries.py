@@ -44,8 +44,9 @@ def test_bayes_identity(make, holes):
 
 
 @pytest.mark.parametrize("columns", [1, 2])
-def test_marginal_integrates_to_one(columns):
-    fit = laplace(gaussian_naive_bayes, X.iloc[:, :columns], SPECIES, draws=50)
+@pytest.mark.parametrize("model", [gaussian_naive_bayes, partial(fixed_variance_mixture, sigma=0.4)])
+def test_marginal_integrates_to_one(model, columns):
+    fit = laplace(model, X.iloc[:, :columns], SPECIES, draws=50)
     grid = np.linspace(-4, 16, 161)
     points = np.stack(np.meshgrid(*[grid] * columns, indexing="ij"), axis=-1).reshape(-1, columns)
     mass = np.exp(fit.log_marginal(points)).sum().item() * (grid[1] - grid[0]) ** columns

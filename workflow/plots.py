@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from ..inference.fit import Fit
 
 COLUMNS = 4  # columns of the table shown in a picture of classes by columns
+SHOWN = 5  # parameters of a trace plot, those that mix worst
 PANELS = 24  # panels of a forest; more are not read
 
 
 def save_plots(fit: "Fit", tree: xr.DataTree, folder: Path) -> list[Path]:
     """Write the pictures that fit the model, each a PNG under ``folder``; return the files.
 
-    forest: intervals of parameters. trace, rank: of the chains, for the sites of at most 8 numbers.
+    forest: intervals of parameters. trace, rank: of the chains, for the parameters that mix worst.
     predictive: real rows against the posterior predictive, by class. generated: real and generated rows of each label.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -34,13 +35,11 @@ def save_plots(fit: "Fit", tree: xr.DataTree, folder: Path) -> list[Path]:
 def _pictures(fit: "Fit", tree: xr.DataTree) -> Iterator[tuple[str, Figure]]:
     import arviz_plots as azp  # here, because it takes as long to import as JAX
 
-    sizes = {name: tree["posterior"][name][0, 0].size for name, _ in fit.shape.sites}
-    small = [name for name, size in sizes.items() if size <= 8]
     if fit.draws_shape[0] > 1:
         yield "forest", plot_forest(fit)
-    if fit.draws_shape[0] > 1 and small:
+        worst = _worst_mixing(fit)
         for name, plot in (("trace", azp.plot_trace_dist), ("rank", azp.plot_rank)):
-            plot(tree, var_names=small, backend="matplotlib")
+            plot(worst, backend="matplotlib")
             yield name, plt.gcf()
     if fit.shape.generative and fit.shape.classes:
         yield "predictive", plot_predictive_by_class(fit, tree)
@@ -48,6 +47,25 @@ def _pictures(fit: "Fit", tree: xr.DataTree) -> Iterator[tuple[str, Figure]]:
     elif fit.shape.classes is None and "y" in tree["posterior_predictive"] and fit.draws_shape[0] > 1:
         azp.plot_ppc_dist(tree, var_names=["y"], num_samples=50, backend="matplotlib")
         yield "predictive", plt.gcf()
+
+
+def _worst_mixing(fit: "Fit") -> xr.DataTree:
+    """The numbers with the fewest effective draws, each a variable under its own name: those are worth a look."""
+    from arviz_stats import ess
+
+    posterior = fit.posterior()
+    scalars = {}
+    for name, value in posterior.data_vars.items():
+        inner = [dim for dim in value.dims if dim not in ("chain", "draw")]
+        flat = value.stack(at=inner) if inner else value.expand_dims(at=[()])
+        for i, where in enumerate(flat["at"].values):
+            place = f"[{', '.join(map(str, where))}]" if inner else ""
+            one = flat.isel(at=i, drop=True).transpose("chain", "draw")
+            if one.std() > 0:
+                scalars[f"{name}{place}"] = one.drop_vars([c for c in one.coords if c not in ("chain", "draw")])
+    mixed = ess(xr.Dataset(scalars))
+    chosen = sorted(scalars, key=lambda name: float(mixed[name]))[:SHOWN]
+    return xr.DataTree.from_dict({"posterior": xr.Dataset({name: scalars[name] for name in chosen})})
 
 
 def plot_forest(fit: "Fit") -> Figure:

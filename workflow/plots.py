@@ -40,6 +40,8 @@ def _pictures(fit: "Fit", tree: xr.DataTree) -> Iterator[tuple[str, Figure]]:
         worst = _worst_mixing(fit)
         for name, plot in (("trace", azp.plot_trace_dist), ("rank", azp.plot_rank)):
             plot(worst, backend="matplotlib")
+            for axis in plt.gcf().axes:  # long names would run into the next panel
+                axis.set_ylabel(axis.get_ylabel().replace("[", "\n[").replace(", ", ",\n"), fontsize="small")
             yield name, plt.gcf()
     if fit.shape.generative and fit.shape.classes:
         yield "predictive", plot_predictive_by_class(fit, tree)

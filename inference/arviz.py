@@ -54,7 +54,10 @@ def to_arviz(fit: "Fit", *, seed: int = 0, prior_draws: int = 500) -> xr.DataTre
         "posterior": _class_dim(fit.posterior()),
         "posterior_predictive": _predictive(fit, key, fit.flat_params, chain_draw),
         "log_likelihood": _rows(fit, {name: log_likelihood(fit, fit.x, fit.y)}),
-        "sample_stats": xr.Dataset({k: (("chain", "draw"), v) for k, v in fit.sample_stats.items()}),
+        "sample_stats": xr.Dataset(
+            {k: (("chain", "draw"), v) for k, v in fit.sample_stats.items()},
+            {"chain": np.arange(chain_draw[0]), "draw": np.arange(chain_draw[1])},
+        ),
         "observed_data": _rows(fit, observed, leading=()),
     }
     if not fit.shape.improper:
@@ -82,6 +85,9 @@ def _class_dim(parameters: xr.Dataset) -> xr.Dataset:
 def _rows(fit: "Fit", sites: dict[str, np.ndarray], leading: tuple[str, ...] = ("chain", "draw")) -> xr.Dataset:
     dims = {name: (*leading, "row", "feature")[: value.ndim] for name, value in sites.items()}
     coords: dict[str, Any] = {"row": np.arange(len(fit.x))}
+    if leading and sites:
+        chains, draws = next(iter(sites.values())).shape[:2]
+        coords |= {"chain": np.arange(chains), "draw": np.arange(draws)}
     if any("feature" in d for d in dims.values()):
         coords["feature"] = list(fit.schema.columns)
     return xr.Dataset({name: (dims[name], value) for name, value in sites.items()}, coords)

@@ -69,6 +69,8 @@ class Fit:
         dims = {name: ("chain", "draw", *site.dims) for name, site in self.shape.sites + self.shape.derived}
         used = {dim for d in dims.values() for dim in d}
         coords = {dim: value for dim, value in names.items() if dim in used}
+        chains, draws = next(iter(values.values())).shape[:2]
+        coords |= {"chain": np.arange(chains), "draw": np.arange(draws)}
         return xr.Dataset({name: (dims[name], value) for name, value in values.items()}, coords)
 
     def to_arviz(self, *, seed: int = 0) -> xr.DataTree:

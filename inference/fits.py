@@ -1,6 +1,7 @@
 """Point estimates and approximations by an optimiser; one signature, one result."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -14,6 +15,7 @@ from numpyro.infer.autoguide import AutoMultivariateNormal
 
 from .fit import Fit
 from .problem import Problem
+from .progress import chunks
 from .table import whole
 from .target import log_target
 
@@ -114,9 +116,18 @@ def svi(
         guide = AutoMultivariateNormal(whitened, init_loc_fn=init_to_value(values={"v": jnp.zeros(size)}), init_scale=1)
         rate = optax.cosine_decay_schedule(0.01, steps)
         optimiser = SVI(whitened, guide, optax.adam(rate), Trace_ELBO(num_particles=8))
-        run = optimiser.run(jax.random.key(seed), steps, progress_bar=False)
-        v = np.asarray(guide.get_posterior(run.params).sample(jax.random.key(seed + 1), (chains * draws,)))
-        before, last = np.split(-np.asarray(run.losses)[-(steps // 5) * 2 :], 2)
+
+        @partial(jax.jit, static_argnums=0)
+        def advance(several: int, state: Any) -> tuple[Any, jax.Array]:
+            return jax.lax.scan(lambda state, _: optimiser.update(state), state, None, length=several)
+
+        state, losses = optimiser.init(jax.random.key(seed)), []
+        for several in chunks(steps, "SVI"):
+            state, part = advance(several, state)
+            losses.append(np.asarray(part))
+        normal = guide.get_posterior(optimiser.get_params(state))
+        v = np.asarray(normal.sample(jax.random.key(seed + 1), (chains * draws,)))
+        before, last = np.split(-np.concatenate(losses)[-(steps // 5) * 2 :], 2)
         gain, error = last.mean() - before.mean(), np.hypot(last.std(), before.std()) / np.sqrt(len(last))
         said = [f"the ELBO still rose by {gain:.2g} nats over the last fifth of the steps: run more."]
         diagnostics = {"elbo": float(last.mean()), "elbo_gain": float(gain)}

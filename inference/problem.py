@@ -12,6 +12,7 @@ from .declare import declare
 from .errors import DataError, FitWarning, ModelError, NoMaximumError
 from .fit import Fit
 from .joint import structure
+from .progress import bar
 from .table import Schema, check_columns, make_spec, missing_feature, name_classes, read_labels, read_response, read_x
 from .target import Mode, Rows, climb, constrain, find_mode, hessian_at, prior_vectors, rows_apart_and_together
 
@@ -97,7 +98,8 @@ class Problem:
         target = {"prior": prior, "jacobian": jacobian, **self.keywords}
         # Several starts are only ranked here, and Newton's steps from the best one do the rest.
         ftol = 1e-15 if len(starts) == 1 else 1e-8
-        climbs = [climb(start, scale, self.spec, self.rows, ftol=ftol, **target) for start in starts]
+        shown = bar(starts, desc="climbs", leave=False)
+        climbs = [climb(start, scale, self.spec, self.rows, ftol=ftol, **target) for start in shown]
         best, _ = max(climbs, key=lambda place: place[1] if np.isfinite(place[1]) else -np.inf)
         return find_mode(best, scale, self.spec, self.rows, **target)
 
@@ -129,7 +131,7 @@ class Problem:
 
         x = np.asarray(self.rows.x)
         found = []
-        for i in range(starts):
+        for i in bar(range(starts), desc="starts", leave=False):
             # Half of the starts see the columns in their own units, half standardised.
             view = x if i % 2 else x / x.std(axis=0)
             labels = KMeans(self.shape.classes, n_init=1, random_state=seed + i).fit_predict(view)

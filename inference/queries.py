@@ -14,11 +14,11 @@ import numpy as np
 import xarray as xr
 from jax import Array
 from numpyro import handlers
-from tqdm.auto import tqdm
 
 from .declare import Declared
 from .errors import DataError, QueryError
 from .joint import row_terms
+from .progress import bar
 from .table import missing_feature, read_labels, read_response, read_x
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def in_blocks(
     size = min(BLOCK, max(64, 1 << (len(x) - 1).bit_length()))
     answers = []
     with jax.enable_x64(True):
-        for start in tqdm(range(0, len(x), size), desc="rows", unit_scale=size, unit=" rows", delay=2):
+        for start in bar(range(0, len(x), size), desc="rows", unit_scale=size, unit=" rows"):
             stop = min(start + size, len(x))
             pad = ((0, size - (stop - start)), (0, 0))
             block = over_draws(

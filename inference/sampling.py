@@ -11,18 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpyro.infer.hmc import hmc
-from tqdm.auto import tqdm
 
 from .declare import Declared
 from .errors import FitWarning
 from .fit import Fit
 from .joint import Structure
 from .problem import Problem
+from .progress import chunks
 from .relabel import relabel
 from .table import whole
 from .target import Rows, log_target
-
-CHUNK = 100  # NUTS steps a compiled call, between two movements of the progress bar
 
 
 @lru_cache(maxsize=64)
@@ -78,12 +76,12 @@ def nuts(
         data = (jnp.asarray(centre), jnp.asarray(whiten), problem.spec, problem.rows)
         keys = jax.random.split(jax.random.key(seed), chains)
         states = start(keys, jax.random.normal(jax.random.key(seed + 1), (chains, problem.shape.size)), *data)
+        for size in chunks(warmup, "NUTS, warm-up"):
+            states, _ = advance(size, states, *data)
         kept = []
-        with tqdm(total=warmup + draws, desc="NUTS", unit=" steps", delay=2) as bar:
-            for steps in _chunks(warmup) + _chunks(draws):
-                states, out = advance(steps, states, *data)
-                kept += [jax.tree.map(np.asarray, out)] if bar.n >= warmup else []
-                bar.update(steps)
+        for size in chunks(draws, "NUTS, draws"):
+            states, out = advance(size, states, *data)
+            kept.append(jax.tree.map(np.asarray, out))
         v, diverging, steps = (np.concatenate(part, axis=1) for part in zip(*kept, strict=True))
         diagnostics = {
             "divergences": float(diverging.sum()),
@@ -100,10 +98,6 @@ def nuts(
     for sentence in said:
         warnings.warn(sentence, FitWarning, stacklevel=2)
     return replace(renamed, diagnostics=verdict, warnings=tuple(said))
-
-
-def _chunks(steps: int) -> list[int]:
-    return [CHUNK] * (steps // CHUNK) + [steps % CHUNK] * (steps % CHUNK > 0)
 
 
 def convergence(params: dict[str, np.ndarray]) -> dict[str, float]:

@@ -17,6 +17,7 @@ from ..models.spec import Spec
 from .declare import Declared
 from .errors import NoMaximumError
 from .joint import Lift, ProperDraws, Structure, one_row, row_terms, scaled, split
+from .progress import bar
 
 
 @jax.tree_util.register_dataclass
@@ -201,7 +202,7 @@ def find_mode(start: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, **ta
 
     newton_step = dense_step if start.size <= DENSE else sparse_step
     u, gap = start / scale, np.inf
-    for _ in range(50):
+    for _ in bar(range(50), desc="Newton, at most", leave=False):
         value, gradient = f(u)
         if not np.all(np.isfinite(gradient)):
             raise NoMaximumError("the objective is not finite at its best point; use map_estimate, or other priors.")

@@ -43,7 +43,8 @@ def linear(
         b = numpyro.sample("b", b if b is not None else dist.Normal(loc, 2.5 * scale))
     with _each(outputs, -2), numpyro.plate("feature", spec.features, dim=-1):
         w = numpyro.sample("w", w if w is not None else dist.Normal(0.0, 2.5 * scale / spec.scale))
-    numpyro.deterministic("intercept", b - w @ spec.loc)
+    with _each(outputs, -1):
+        numpyro.deterministic("intercept", b - w @ spec.loc)
     return b + (x - spec.loc) @ w.T
 
 

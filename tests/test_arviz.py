@@ -5,7 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from bayeszoo.inference import nuts
+from bayeszoo.inference import mle, nuts
 from bayeszoo.models import gaussian_naive_bayes, linear_regression, softmax_regression
 from bayeszoo.workflow import datasets, store
 from bayeszoo.workflow.cli import main
@@ -91,6 +91,35 @@ def test_command_line_fits_penguins(capsys, monkeypatch, tmp_path):
     assert said.out.count("Gentoo") == 5
     code, said = run(capsys, monkeypatch, "generate", out, "--label", "Dodo")
     assert (code, said.err) == (2, "error: label 'Dodo' is not one of Adelie, Chinstrap, Gentoo.\n")
+
+
+def test_pictures_of_an_earlier_fit_do_not_stay(capsys, monkeypatch, tmp_path):
+    words = ("fit", "softmax_regression", "iris", "--target", "target", "--out", tmp_path)
+    run(capsys, monkeypatch, *words, "--by", "laplace")
+    assert {p.stem for p in (tmp_path / "plots").iterdir()} == {"forest", "trace", "rank", "predictive"}
+    run(capsys, monkeypatch, *words, "--by", "map")
+    assert {p.stem for p in (tmp_path / "plots").iterdir()} == {"predictive"}
+    assert {p.name for p in tmp_path.iterdir()} == {"fit.json", "posterior.nc", "rows.npz", "plots"}
+
+
+def test_an_interrupted_save_leaves_the_earlier_run(fits, tmp_path, monkeypatch):
+    fit = fits["gaussian_naive_bayes"]
+    store.save(fit, tmp_path)
+
+    def interrupt(*args, **keywords):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "savez", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        store.save(mle(gaussian_naive_bayes, IRIS.data[:100], IRIS.target[:100]), tmp_path)
+    np.testing.assert_array_equal(store.load(tmp_path).log_joint(IRIS.data), fit.log_joint(IRIS.data))
+    assert {p.name for p in tmp_path.iterdir()} == {"fit.json", "posterior.nc", "rows.npz"}
+
+
+def test_every_dim_of_the_tree_has_a_coordinate(fits):
+    for fit in fits.values():
+        for group in fit.to_arviz().subtree:
+            assert set(group.dims) <= set(group.coords), group.path
 
 
 @pytest.mark.parametrize(

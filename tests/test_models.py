@@ -11,6 +11,7 @@ from bayeszoo.models import (
     fixed_variance_mixture,
     gaussian_naive_bayes,
     linear_regression,
+    mlp,
     polynomial,
     softmax_regression,
 )
@@ -94,3 +95,19 @@ def test_cubic_softmax_by_hand():
     )
     cubic = partial(polynomial, degree=3)
     assert density(softmax_regression, {"b": b, "w": w}, hypothesis=cubic) == pytest.approx(by_hand, rel=1e-6)
+
+
+def test_softmax_with_a_hidden_layer_by_hand():
+    a, v = np.array([0.1, -0.3, 0.5]), np.linspace(-1, 1, 6).reshape(3, 2)
+    b, w = np.array([0.3, -0.2]), np.linspace(-2, 1, 6).reshape(2, 3)
+    logits = b + np.tanh(a + (X - X.mean(0)) / X.std(0) @ v.T) @ w.T
+    by_hand = (
+        stats.norm(0, 1).logpdf(a).sum()
+        + stats.norm(0, 1 / np.sqrt(2)).logpdf(v).sum()
+        + stats.norm(0, 2.5).logpdf(b).sum()
+        + stats.norm(0, 2.5 / np.sqrt(3)).logpdf(w).sum()
+        + (logits[np.arange(3), Y] - np.log(np.exp(logits).sum(1))).sum()
+    )
+    layer = partial(mlp, width=3)
+    got = density(softmax_regression, {"a": a, "V": v, "b": b, "w": w}, hypothesis=layer)
+    assert got == pytest.approx(by_hand, rel=1e-6)

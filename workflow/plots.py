@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 COLUMNS = 4  # columns of the table shown in a picture of classes by columns
 SHOWN = 5  # parameters of a trace plot, those that mix worst
+PICTURES = ("forest", "trace", "rank", "predictive", "generated")
 PANELS = 24  # panels of a forest; more are not read
 
 
@@ -22,8 +23,11 @@ def save_plots(fit: "Fit", tree: xr.DataTree, folder: Path) -> list[Path]:
 
     forest: intervals of parameters. trace, rank: of the chains, for the parameters that mix worst.
     predictive: real rows against the posterior predictive, by class. generated: real and generated rows of each label.
+    Pictures of an earlier fit in the folder are removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for name in PICTURES:
+        (folder / f"{name}.png").unlink(missing_ok=True)
     written = []
     for name, figure in _pictures(fit, tree):
         written.append(folder / f"{name}.png")
@@ -46,6 +50,8 @@ def _pictures(fit: "Fit", tree: xr.DataTree) -> Iterator[tuple[str, Figure]]:
     if fit.shape.generative and fit.shape.classes:
         yield "predictive", plot_predictive_by_class(fit, tree)
         yield "generated", plot_generated(fit)
+    elif fit.shape.classes:
+        yield "predictive", plot_probabilities_by_class(fit)
     elif fit.shape.classes is None and "y" in tree["posterior_predictive"] and fit.draws_shape[0] > 1:
         azp.plot_ppc_dist(tree, var_names=["y"], num_samples=50, backend="matplotlib")
         yield "predictive", plt.gcf()
@@ -142,6 +148,24 @@ def plot_predictive_by_class(fit: "Fit", tree: xr.DataTree) -> Figure:
         axes[k, 0].set_ylabel(str(label))
     axes[0, 0].legend(fontsize="small")
     figure.tight_layout()
+    return figure
+
+
+def plot_probabilities_by_class(fit: "Fit") -> Figure:
+    """The mean label posterior of the rows of each label: how a model without P(x) takes one label for another."""
+    labels = [str(label) for label in fit.label_coordinate.tolist()]
+    posterior = np.exp(fit.log_label_posterior(fit.x).values)
+    seen = np.unique(fit.y)
+    means = np.array([posterior[fit.y == k].mean(axis=0) for k in seen])
+    size = 0.5 * len(labels) + 2.5
+    figure, axis = plt.subplots(figsize=(size + 1, size))
+    image = axis.imshow(means, vmin=0, vmax=1, cmap="Blues")
+    for i, k in np.ndindex(means.shape):
+        axis.text(k, i, f"{means[i, k]:.2f}", ha="center", va="center", color="white" if means[i, k] > 0.5 else "black")
+    axis.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
+    axis.set_yticks(range(len(seen)), [labels[k] for k in seen])
+    axis.set(xlabel="predicted", ylabel=fit.schema.target, title="mean label posterior of the rows of each label")
+    figure.colorbar(image, shrink=0.8)
     return figure
 
 

@@ -3,6 +3,7 @@
 import json
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import jax
@@ -18,6 +19,7 @@ from ..models.catalogue import HYPOTHESES, MODELS
 from ..models.spec import Spec
 
 VERSION = 1
+FILES = ("posterior.nc", "rows.npz", "fit.json")
 
 
 def save(fit: Fit, folder: str | Path) -> xr.DataTree:
@@ -52,9 +54,14 @@ def save(fit: Fit, folder: str | Path) -> xr.DataTree:
     text = json.dumps(record, indent=1) + "\n"
     tree = fit.to_arviz()
     folder.mkdir(parents=True, exist_ok=True)
-    tree.to_netcdf(folder / "posterior.nc", engine="h5netcdf")
-    np.savez(folder / "rows.npz", x=fit.x, y=fit.y)
-    (folder / "fit.json").write_text(text)  # last: without it, the folder is no run
+    # Beside the folder's files first: what interrupts the writing leaves an earlier run as it was.
+    with TemporaryDirectory(dir=folder, prefix=".writing-") as beside:
+        new = Path(beside)
+        tree.to_netcdf(new / "posterior.nc", engine="h5netcdf")
+        np.savez(new / "rows.npz", x=fit.x, y=fit.y)
+        (new / "fit.json").write_text(text)
+        for name in FILES:
+            (new / name).replace(folder / name)
     return tree
 
 
@@ -86,7 +93,7 @@ def _decode(value: Any) -> Any:
 def load(folder: str | Path) -> Fit:
     """Read what ``save`` wrote. Raises DataError where a file is missing, damaged or of another version."""
     folder = Path(folder)
-    for name in ("fit.json", "posterior.nc", "rows.npz"):
+    for name in reversed(FILES):
         if not (folder / name).is_file():
             raise DataError(f"'{folder}' holds no {name}, so it is no run folder; make one with 'bayeszoo fit'.")
     try:

@@ -1,0 +1,19 @@
+"""A bar for what takes longer than two seconds."""
+
+from collections.abc import Iterator
+from functools import partial
+
+from tqdm.auto import tqdm
+
+CHUNK = 100  # steps a compiled call, between two movements of the bar
+
+bar = partial(tqdm, delay=2)
+
+
+def chunks(steps: int, name: str) -> Iterator[int]:
+    """The sizes of the compiled calls that make ``steps`` steps together."""
+    with bar(total=steps, desc=name, unit=" steps") as shown:
+        for start in range(0, steps, CHUNK):
+            size = min(CHUNK, steps - start)
+            yield size
+            shown.update(size)

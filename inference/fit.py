@@ -13,8 +13,8 @@ from . import generate as generation
 from . import predict as prediction
 from . import queries
 from .declare import Declared
-from .joint import Structure
-from .table import Schema
+from .structure import Structure
+from .table import Schema, few
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,15 @@ class Fit:
     sample_stats: dict[str, np.ndarray]
     diagnostics: dict[str, float]
     warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        chains, draws = self.draws_shape
+        labels = "" if self.schema.labels is None else f", labels {few(self.schema.labels)}"
+        numbers = ", ".join(f"{name} {value:.4g}" for name, value in self.diagnostics.items())
+        return (
+            f"<Fit: {self.model.name} by {self.method}; {len(self.x)} rows of {few(self.schema.columns)}{labels}; "
+            f"{chains} x {draws} draws of {', '.join(self.params)}; {numbers}>"
+        )
 
     @property
     def draws_shape(self) -> tuple[int, int]:
@@ -66,7 +75,14 @@ class Fit:
     def labelled(self, values: dict[str, np.ndarray]) -> xr.Dataset:
         """Values of sites, each (chain, draw, *shape), with the user's names as coordinates."""
         names = {"feature": list(self.schema.columns), "label": self.label_coordinate}
-        dims = {name: ("chain", "draw", *site.dims) for name, site in self.shape.sites + self.shape.derived}
+        dims = {}
+        for name, site in self.shape.sites + self.shape.derived:
+            # A plate of the model's own that is called label or feature, but has another length, names neither.
+            own = [
+                dim if len(names.get(dim, range(size))) == size else f"{name}_dim_{i}"
+                for i, (dim, size) in enumerate(zip(site.dims, site.shape, strict=True))
+            ]
+            dims[name] = ("chain", "draw", *own)
         used = {dim for d in dims.values() for dim in d}
         coords = {dim: value for dim, value in names.items() if dim in used}
         chains, draws = next(iter(values.values())).shape[:2]

@@ -14,6 +14,7 @@ from numpyro.infer import SVI, Trace_ELBO, init_to_value
 from numpyro.infer.autoguide import AutoMultivariateNormal
 
 from .fit import Fit
+from .modes import search, whitening
 from .problem import Problem
 from .progress import chunks
 from .table import whole
@@ -24,7 +25,7 @@ def _point(method: str, prior: bool, model: Callable, x: Any, y: Any, seed: int,
     seed = whole(seed, "seed", 0)
     with jax.enable_x64(True):
         problem = Problem(model, x, y, target, labels)
-        mode = problem.mode(seed, prior=prior, jacobian=False)
+        mode, _ = search(problem, seed, prior=prior, jacobian=False)
         return problem.fit(method, mode.vector[None], 1, {"log_density": mode.value, "gap": mode.gap})
 
 
@@ -77,9 +78,9 @@ def laplace(
     seed, chains, draws = whole(seed, "seed", 0), whole(chains, "chains", 1), whole(draws, "draws", 1)
     with jax.enable_x64(True):
         problem = Problem(model, x, y, target, labels)
-        mode = problem.mode(seed, prior=True, jacobian=True)
+        mode, _ = search(problem, seed, prior=True, jacobian=True)
         noise = np.random.default_rng(seed).normal(size=(chains * draws, problem.shape.size))
-        vectors = mode.vector + noise @ problem.whitening(mode).T
+        vectors = mode.vector + noise @ whitening(problem, mode).T
         return problem.fit("laplace", vectors, chains, {"log_density": mode.value, "gap": mode.gap})
 
 
@@ -104,8 +105,8 @@ def svi(
     steps = whole(steps, "steps", 50)
     with jax.enable_x64(True):
         problem = Problem(model, x, y, target, labels)
-        mode = problem.mode(seed, prior=True, jacobian=True)
-        whiten, size = problem.whitening(mode), problem.shape.size
+        mode, _ = search(problem, seed, prior=True, jacobian=True)
+        whiten, size = whitening(problem, mode), problem.shape.size
 
         def whitened() -> None:
             v = numpyro.sample("v", dist.ImproperUniform(dist.constraints.real_vector, (), (size,)))

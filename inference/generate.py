@@ -9,11 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jax import Array
-from numpyro import handlers
 
 from .declare import Declared
 from .errors import QueryError
-from .joint import one_row
+from .joint import drawn_row
 from .queries import log_label_prior
 from .table import few, whole
 
@@ -24,13 +23,7 @@ if TYPE_CHECKING:
 @partial(jax.jit, static_argnames=("model",))
 def _draw_x(keys: Array, params: dict, codes: Array, spec: Any, *, model: Declared) -> Array:
     def one(key: Array, values: dict, code: Array) -> Array:
-        with (
-            handlers.trace() as trace,
-            handlers.substitute(data=values),
-            handlers.seed(rng_seed=key),
-        ):
-            model(None, code[None], one_row(spec))
-        return trace["x"]["value"][0]
+        return drawn_row(key, model, values, spec, spec.loc, ("x",), code)["x"]
 
     return jax.vmap(one)(keys, params, codes)
 

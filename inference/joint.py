@@ -1,4 +1,4 @@
-"""One model function, read row by row: structure, log densities and draws, by NumPyro's effect handlers.
+"""One model function, read row by row: log densities by NumPyro's effect handlers.
 
 Rows are independent given the parameters, so every density is a sum over rows of a density of one row. The model
 runs on a table of one row and ``jax.vmap`` does the rest.
@@ -6,10 +6,10 @@ runs on a table of one row and ``jax.vmap`` does the rest.
 
 from dataclasses import dataclass, replace
 from functools import singledispatch
-from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from numpyro import distributions as dist
 from numpyro import handlers
@@ -18,161 +18,41 @@ from numpyro.primitives import Messenger
 
 from ..models.spec import Spec
 from .declare import Declared
-from .errors import BayeszooError, ModelError
-
-
-@dataclass(frozen=True)
-class Site:
-    """A site's shape, the shape of its unconstrained value (None for a deterministic site) and its dims' names."""
-
-    shape: tuple[int, ...]
-    free: tuple[int, ...] | None
-    dims: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Structure:
-    """What a trace says of a model: its parameter sites, the deterministic sites that do not depend on the rows, which
-    of x and y it samples, the number of labels (None where y is no label), and whether a prior is improper."""
-
-    sites: tuple[tuple[str, Site], ...]
-    derived: tuple[tuple[str, Site], ...]
-    generative: bool
-    has_y: bool
-    classes: int | None
-    improper: bool
-
-    @property
-    def size(self) -> int:
-        """Number of unconstrained parameters."""
-        return sum(_count(site.free) for _, site in self.sites)
-
-
-def _count(shape: tuple[int, ...]) -> int:
-    count = 1
-    for n in shape:
-        count *= n
-    return count
+from .errors import ModelError
+from .structure import Site, Structure, Unobserved, count
 
 
 def one_row(spec: Spec) -> Spec:
     return replace(spec, rows=1)
 
 
-def structure(model: Declared, spec: Spec) -> Structure:
-    """Read the sites off two abstract traces, of one row and of two: what grows is no parameter."""
-    found = _abstract_sites(model, spec, 1)
-    shared = _abstract_sites(model, spec, 2)
-    _abstract_sites(model, spec, 1, y=jnp.zeros(1, dtype=int if found.get("y", {}).get("classes") else float))
-    y, generative = found.pop("y", None), found.pop("x", False)
-    if y is None and not generative:
-        raise ModelError(
-            f"{model.name} samples neither a site 'x' nor a site 'y'; rename its sites "
-            "(bayeszoo.inference.with_sites), or call the data's site 'x' and the label's or response's site 'y'."
-        )
-    improper = found.pop("improper", False)
-    derived = {name: site for name, site in found.items() if site.free is None}
-    sites = {name: site for name, site in found.items() if site.free is not None}
-    grown = next((name for name in sites if shared[name].shape != sites[name].shape), None)
-    if grown is not None:
-        raise ModelError(
-            f"site '{grown}' of {model.name} has a value for each row; a new row would have none. Integrate it out, or "
-            "let rows share it through a column of group names."
-        )
-    fixed = tuple((name, site) for name, site in derived.items() if shared[name].shape == site.shape)
-    return Structure(tuple(sites.items()), fixed, generative, y is not None, y["classes"] if y else None, improper)
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Rows:
+    """Data as compiled programs see it. x: (rows, features); seen: the same, or None where nothing is missing.
+
+    y holds codes or responses for the rows whose y is known; the first len(y) rows are those. What is missing in x
+    holds a column's mean.
+    """
+
+    x: Array
+    seen: Array | None
+    y: Array
+
+    @property
+    def table(self) -> tuple[Array, Array]:
+        """x and y of every row, 0 where a label is hidden: what a model needs to run, its priors to be read off."""
+        return self.x, jnp.pad(self.y, (0, self.x.shape[0] - self.y.shape[0]))
 
 
-def _abstract_sites(model: Declared, spec: Spec, rows: int, y: Array | None = None) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-
-    def look(key: Array) -> None:
-        with handlers.trace() as trace, ProperDraws(), handlers.seed(rng_seed=key):
-            model(jnp.zeros((rows, spec.features)), y, replace(spec, rows=rows))
-        for name in ("x",) if y is None else ("x", "y"):
-            if name in trace and trace[name]["type"] == "sample" and not trace[name]["is_observed"]:
-                raise ModelError(
-                    f"{model.name} was given {name} but samples site '{name}' all the same; it takes x and y as its "
-                    f"first two arguments, or by name, and passes obs={name}."
-                )
-        found.update(_sites(trace))
-
-    try:
-        jax.eval_shape(look, jax.random.key(0))
-    except BayeszooError:
-        raise
-    except Exception as error:
-        # A user's function may fail in any way; what failed, and on what, is said in one sentence.
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(
-            f"{model.name} cannot be run on a table of {rows} x {spec.features} with{'out' * (y is None)} y: {reason}"
-        ) from error
-    return found
-
-
-class ProperDraws(Messenger):
-    """Draw an improper prior, which has no draws, as a standard normal in its unconstrained space."""
-
-    def process_message(self, msg: dict) -> None:
-        if msg["type"] == "sample" and msg["value"] is None and _improper(msg["fn"]):
-            free = biject_to(msg["fn"].support).inverse_shape(msg["fn"].shape())
-            key = msg["kwargs"]["rng_key"]
-            msg["value"] = biject_to(msg["fn"].support)(jax.random.normal(key, free))
-
-
-def _improper(fn: dist.Distribution) -> bool:
-    while isinstance(fn, dist.ExpandedDistribution | dist.Independent | dist.MaskedDistribution):
-        fn = fn.base_dist
-    return isinstance(fn, dist.ImproperUniform)
-
-
-def _sites(trace: dict) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, site in trace.items():
-        if site["type"] == "param":
-            raise ModelError(f"site '{name}' is a numpyro.param; give it a prior with numpyro.sample instead.")
-        if site["type"] == "deterministic":
-            found[name] = Site(jnp.shape(site["value"]), None, _dims(name, site))
-        if site["type"] != "sample":
-            continue
-        if name == "x":
-            found["x"] = True
-            continue
-        if name == "y":
-            found["y"] = {"classes": _classes(site["fn"])}
-            continue
-        if isinstance(site["fn"], dist.Unit):
-            raise ModelError(f"'{name}' is a numpyro.factor, which may depend on rows; write it as a distribution.")
-        if site["is_observed"]:
-            raise ModelError(f"site '{name}' is observed; the data's sites are 'x' and 'y' (rename: with_sites).")
-        if _improper(site["fn"]):
-            found["improper"] = True
-        if site["fn"].support.is_discrete:
-            raise ModelError(f"site '{name}' is discrete and hidden; only the label 'y' is summed out.")
-        free = biject_to(site["fn"].support).inverse_shape(site["value"].shape)
-        found[name] = Site(site["value"].shape, free, _dims(name, site))
-    return found
-
-
-def _classes(fn: dist.Distribution) -> int | None:
-    """The number of labels of a categorical or Bernoulli site; other discrete sites hold counts, not labels."""
-    while isinstance(fn, dist.ExpandedDistribution | dist.MaskedDistribution):
-        fn = fn.base_dist
-    if isinstance(fn, dist.CategoricalProbs | dist.CategoricalLogits):
-        return int(fn.enumerate_support(expand=False).shape[0])
-    return 2 if isinstance(fn, dist.BernoulliProbs | dist.BernoulliLogits) else None
-
-
-def _dims(name: str, site: dict) -> tuple[str, ...]:
-    shape = jnp.shape(site["value"])
-    batch = len(site["fn"].batch_shape) if site["type"] == "sample" else len(shape)
-    names = [f"{name}_dim_{i}" for i in range(len(shape))]
-    for frame in site.get("cond_indep_stack", ()):
-        if batch + frame.dim >= 0:
-            names[batch + frame.dim] = frame.name
-    for i, dim in enumerate(site.get("infer", {}).get("event_dims", ())):
-        names[batch + i] = dim
-    return tuple(names)
+def lay_out(x: np.ndarray, y: np.ndarray, shape: Structure) -> Rows:
+    """Rows of a table, those with a known label first. NaN: a missing feature; the code -1: a hidden label."""
+    missing = np.isnan(x)
+    response = shape.has_y and shape.classes is None
+    order = np.arange(len(x)) if response else np.argsort(y < 0, kind="stable")
+    known = y if response else y[order][y[order] >= 0]
+    filled = np.where(missing, np.nanmean(x, axis=0), x)[order]
+    return Rows(jnp.asarray(filled), jnp.asarray(~missing[order]) if missing.any() else None, jnp.asarray(known))
 
 
 class Lift(Messenger):
@@ -210,7 +90,7 @@ def split(vector: Array, sites: tuple[tuple[str, Site], ...]) -> dict[str, Array
     """Cut a flat unconstrained vector, shape (..., size), into the sites' unconstrained values."""
     values, start = {}, 0
     for name, site in sites:
-        stop = start + _count(site.free)
+        stop = start + count(site.free)
         values[name] = vector[..., start:stop].reshape(vector.shape[:-1] + site.free)
         start = stop
     return values
@@ -222,6 +102,8 @@ def log_prob_seen(fn: dist.Distribution, value: Array, seen: Array) -> Array:
 
     Exact for a distribution that factorises over features; another kind registers its own rule.
     """
+    if fn.event_dim == 0 and fn.batch_shape[-1:] == value.shape[-1:]:  # a plate over features
+        return jnp.sum(jnp.where(seen, fn.log_prob(value), 0.0), axis=-1)
     raise ModelError(
         f"missing features cannot be integrated out of a {type(fn).__name__}; drop or fill the rows that miss one."
     )
@@ -251,3 +133,26 @@ def row_terms(
             each = log_prob_seen(site["fn"], value, seen[None]) if partly else site["fn"].log_prob(value)
             terms[name] = jnp.sum(scaled(site, each))
     return terms
+
+
+def drawn_row(
+    key: Array,
+    model: Declared,
+    values: dict[str, Array],
+    spec: Spec,
+    x: Array,
+    sites: tuple[str, ...],
+    y: Array | int = 0,
+) -> dict[str, Array]:
+    """Draws of ``sites``, some of 'x' and 'y', for one row given the others and parameters; x (features,), y scalar."""
+    with (
+        handlers.trace() as trace,
+        handlers.substitute(data=values),
+        handlers.seed(rng_seed=key),
+        Unobserved(sites),
+    ):
+        model(x[None], jnp.asarray(y)[None], one_row(spec))
+    shapes = {"x": (spec.features,), "y": ()}
+    # Not all models draw with an axis for their one row, and some with more of length one.
+    drawn = {name: trace[name]["value"] for name in sites if name in trace and trace[name]["type"] == "sample"}
+    return {name: value.reshape(shapes[name]) for name, value in drawn.items()}

@@ -1,15 +1,20 @@
 """y given x: the label posterior summarised, or moments and an interval of a numeric response."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from jax import Array
+from numpyro import handlers
 
 from .arviz import draw_rows
+from .declare import Declared
 from .errors import DataError, QueryError
+from .joint import one_row
 from .queries import log_label_posterior
 from .table import missing_feature, read_x, whole
 
@@ -26,33 +31,64 @@ def predict(
     """The posterior predictive P(y_i | x_i, D) of each row, summarised or drawn from.
 
     A label: ``label``, the most probable, dims (row), and ``probability``, dims (row, label_name).
-    A response: ``mean``, ``sd`` and the central ``interval`` from ``lower`` to ``upper``, dims (row), in the unit of y,
-    from one draw of y a parameter draw, or 4,000 of a point estimate.
+    A response: ``mean``, ``sd`` and the central ``interval`` from ``lower`` to ``upper``, dims (row), in the unit of y.
+    Mean and sd are exact given the parameter draws (E y = E E(y | theta), Var y = E Var(y | theta) + Var E(y | theta));
+    the interval is that of one draw of y a parameter draw, or of 4,000 for a point estimate.
     With ``draws``: y itself, dims (chain, draw, row), as many as the fit has; 4,000 in one chain of a point estimate.
+    A discriminative model's draw of y is of the parameter draw at its place, so that rows vary together. A generative
+    model's is of P(y_i | x_i, D), each row for itself, as every x_i is evidence about the parameters, too.
     """
     seed = whole(seed, "seed", 0)
-    if not 0 < interval < 1:
+    if not (isinstance(interval, int | float) and 0 < interval < 1):
         raise DataError(f"interval is a probability between 0 and 1, got {interval!r}.")
-    shape = fit.draws_shape if fit.draws_shape != (1, 1) else (1, POINT_DRAWS)
     if fit.shape.classes is not None:
-        probability = np.exp(log_label_posterior(fit, x))
-        if draws:
-            total = probability.values.cumsum(axis=1)
-            uniform = np.random.default_rng(seed).random((*shape, len(total)))
-            codes = sum((uniform > total[:, k]).astype(int) for k in range(total.shape[1] - 1))
-            return _drawn(fit, fit.label_coordinate[codes])
-        best = probability.label.values[probability.argmax("label").values]
-        return xr.Dataset({"label": ("row", best), "probability": probability.rename(label="label_name")})
+        return _drawn_labels(fit, x, seed) if draws else _label_summary(fit, x)
     if fit.shape.generative:
         raise QueryError(f"{fit.model.name} has no P(y | x) to predict with; ask log_marginal(x).")
-    blocks = _response_draws(fit, x, seed)
+    values, columns = read_x(x, fit.schema)
+    missing = np.argwhere(np.isnan(values))
+    if len(missing):
+        raise missing_feature(fit.model.name, missing[0][0], columns[missing[0][1]])
+    blocks = _response_draws(fit, values, seed)
     if draws:
-        return _drawn(fit, np.concatenate(list(blocks), axis=1).reshape(*shape, -1))
+        return _drawn(fit, np.concatenate(list(blocks), axis=1).reshape(*_axes(fit), -1))
     tail = (1 - interval) / 2
-    parts = [[y.mean(0), y.std(0), *np.quantile(y, [tail, 1 - tail], axis=0)] for y in blocks]
-    answers = dict(zip(("mean", "sd", "lower", "upper"), np.concatenate(parts, axis=1), strict=True))
-    rows = np.arange(len(answers["mean"]))
-    return xr.Dataset({name: ("row", value) for name, value in answers.items()}, {"row": rows})
+    lower, upper = np.concatenate([np.quantile(y, [tail, 1 - tail], axis=0) for y in blocks], axis=1)
+    with jax.enable_x64(True):
+        try:
+            mean, variance = _moments(fit.flat_params, jnp.asarray(values), fit.spec, model=fit.model)
+        except NotImplementedError:
+            mean = variance = np.nan
+    if not np.all(np.isfinite(variance)):
+        raise QueryError(f"P(y | x) of {fit.model.name} has no mean or no variance; ask predict(x, draws=True).")
+    answers = {"mean": np.asarray(mean), "sd": np.sqrt(variance), "lower": lower, "upper": upper}
+    return xr.Dataset({name: ("row", value) for name, value in answers.items()}, {"row": np.arange(len(values))})
+
+
+def _axes(fit: "Fit") -> tuple[int, int]:
+    return fit.draws_shape if fit.draws_shape != (1, 1) else (1, POINT_DRAWS)
+
+
+def _label_summary(fit: "Fit", x: Any) -> xr.Dataset:
+    probability = np.exp(log_label_posterior(fit, x))
+    best = probability.label.values[probability.argmax("label").values]
+    return xr.Dataset({"label": ("row", best), "probability": probability.rename(label="label_name")})
+
+
+def _drawn_labels(fit: "Fit", x: Any, seed: int) -> xr.DataArray:
+    values, _ = read_x(x, fit.schema)
+    rng, shape = np.random.default_rng(seed), _axes(fit)
+    size = max(1, CELLS // (shape[0] * shape[1]))
+    parts = []
+    for start in range(0, len(values), size):
+        total = np.exp(log_label_posterior(fit, values[start : start + size], draws=not fit.shape.generative)).cumsum(
+            "label"
+        )
+        uniform = rng.random((*shape, total.sizes["row"]))
+        # Label k where the uniform number lies between the sums up to k - 1 and up to k.
+        steps = [uniform > total.isel(label=k).values for k in range(total.sizes["label"] - 1)]
+        parts.append(np.sum(steps, axis=0, dtype=int))
+    return _drawn(fit, fit.label_coordinate[np.concatenate(parts, axis=-1)])
 
 
 def _drawn(fit: "Fit", values: np.ndarray) -> xr.DataArray:
@@ -60,12 +96,32 @@ def _drawn(fit: "Fit", values: np.ndarray) -> xr.DataArray:
     return xr.DataArray(values, coords, ("chain", "draw", "row"), name=fit.schema.target)
 
 
-def _response_draws(fit: "Fit", x: Any, seed: int) -> Iterator[np.ndarray]:
+@partial(jax.jit, static_argnames=("model",))
+def _moments(params: dict[str, Array], x: Array, spec: Any, *, model: Declared) -> tuple[Array, Array]:
+    """Mean and variance of y in each row over all draws."""
+
+    def row(values: dict[str, Array], x: Array) -> tuple[Array, Array]:
+        with handlers.trace() as trace, handlers.substitute(data=values):
+            model(x[None], jnp.zeros(1), one_row(spec))
+        y = trace["y"]["fn"]
+        return y.mean.reshape(()), y.variance.reshape(())
+
+    def each(values: dict[str, Array]) -> tuple[Array, Array]:
+        return jax.vmap(row, in_axes=(None, 0))(values, x)
+
+    origin, _ = each(jax.tree.map(lambda value: value[0], params))  # distances from it lose no digits when squared
+
+    def add(sums: tuple[Array, Array], values: dict[str, Array]) -> tuple[tuple[Array, Array], None]:
+        mean, variance = each(values)
+        return (sums[0] + (mean - origin), sums[1] + variance + (mean - origin) ** 2), None
+
+    draws = jax.tree.leaves(params)[0].shape[0]
+    (first, second), _ = jax.lax.scan(add, (jnp.zeros_like(origin), jnp.zeros_like(origin)), params)
+    return origin + first / draws, second / draws - (first / draws) ** 2
+
+
+def _response_draws(fit: "Fit", values: np.ndarray, seed: int) -> Iterator[np.ndarray]:
     """Draws of y for a block of rows at a time, (draws, rows)."""
-    values, columns = read_x(x, fit.schema)
-    missing = np.argwhere(np.isnan(values))
-    if len(missing):
-        raise missing_feature(fit.model.name, missing[0][0], columns[missing[0][1]])
     params = fit.flat_params
     if fit.draws_shape == (1, 1):
         params = {name: np.repeat(value, POINT_DRAWS, axis=0) for name, value in params.items()}

@@ -6,6 +6,8 @@ posteriors closest, in Kullback-Leibler divergence, to the pivot's (Stephens 200
 """
 
 from dataclasses import replace
+from functools import partial
+from itertools import chain, combinations
 
 import jax
 import jax.numpy as jnp
@@ -14,64 +16,108 @@ from jax import Array
 from numpyro import handlers
 from scipy.optimize import linear_sum_assignment
 
+from ..models.spec import Spec
+from .declare import Declared
 from .fit import Fit
-from .joint import one_row
-from .queries import log_label_posterior, log_marginal
+from .joint import Rows, lay_out, scaled
+from .queries import log_joint, log_label_posterior, log_marginal
+from .structure import Structure
 
 ROWS = 200  # enough rows to tell components apart; more cost time
+AXES = 8  # axes as long as there are labels that are tried in all combinations
+
+Axes = tuple[tuple[str, int], ...]
 
 
 def relabel(fit: Fit) -> Fit:
-    """The fit with every draw's labels renamed, and which label was which in diagnostics ``renamed_draws``.
+    """The fit with every draw's labels renamed, and how many draws had other names in diagnostics ``renamed_draws``.
 
-    A model with a seen label, without a label, or whose prior tells labels apart is returned as it came.
+    A model with a seen label, without a label, or that tells its labels apart is returned as it came.
     """
     if fit.shape.classes is None or np.any(fit.y >= 0) or not fit.shape.generative:
         return fit
     rows = fit.x[np.linspace(0, len(fit.x) - 1, min(ROWS, len(fit.x))).astype(int)]
+    axes = _label_axes(fit, rows[:20])
+    if axes is None:
+        return fit
     log_p = log_label_posterior(fit, rows, draws=True).stack(s=("chain", "draw")).transpose("s", "row", "label").values
     pivot = int(log_marginal(fit, rows, draws=True).sum("row").values.argmax())
     cost = -np.einsum("ik,sij->skj", np.exp(log_p[pivot]), np.maximum(log_p, -1e3))
     order = np.array([linear_sum_assignment(one)[1] for one in cost])
-
-    params = {}
-    for name, site in fit.shape.sites:
-        value = fit.flat_params[name]
-        for axis in (i + 1 for i, dim in enumerate(site.dims) if dim == "label"):
-            index = order.reshape(len(order), *[-1 if i == axis else 1 for i in range(1, value.ndim)])
-            value = np.take_along_axis(value, index, axis=axis)
-        params[name] = value.reshape(fit.params[name].shape)
     renamed = int(np.any(order != np.arange(fit.shape.classes), axis=1).sum())
     if renamed == 0:
         return fit
-    s = int(np.flatnonzero(np.any(order != np.arange(fit.shape.classes), axis=1))[0])
-    after = replace(fit, params=params)
-    after = replace(after, derived=_derived(after))
-    if not np.isclose(_log_prior(fit, s), _log_prior(after, s), rtol=1e-8):
-        return fit
-    return replace(after, diagnostics={**fit.diagnostics, "renamed_draws": float(renamed)})
+    params = {
+        name: value.reshape(fit.params[name].shape) for name, value in _renamed(fit.flat_params, order, axes).items()
+    }
+    after = replace(fit, params=params, diagnostics={**fit.diagnostics, "renamed_draws": float(renamed)})
+    _, derived = _prior_and_derived(after)
+    return replace(after, derived={k: v.reshape(*fit.draws_shape, *v.shape[1:]) for k, v in derived.items()})
 
 
-def _trace(fit: Fit, values: dict[str, Array]) -> dict:
-    with handlers.trace() as trace, handlers.substitute(data=values), handlers.seed(rng_seed=0):
-        fit.model(jnp.zeros((1, fit.spec.features)), jnp.zeros(1, dtype=int), one_row(fit.spec))
-    return trace
+def _renamed(params: dict[str, np.ndarray], order: np.ndarray, axes: Axes) -> dict[str, np.ndarray]:
+    """Parameters, each (draws, *shape), with label order[s, k] of draw s as its label k along ``axes``."""
+    params = dict(params)
+    for name, axis in axes:
+        value = params[name]
+        index = order.reshape(len(order), *[-1 if i == axis else 1 for i in range(1, value.ndim)])
+        params[name] = np.take_along_axis(value, index, axis=axis)
+    return params
 
 
-def _log_prior(fit: Fit, s: int) -> float:
+def _label_axes(fit: Fit, rows: np.ndarray) -> Axes | None:
+    """The axes of parameters that hold one value a label; None where the model tells labels apart.
+
+    Found by trial: renaming labels along them, and along no fewer, must rename the columns of log P(x, y) and leave
+    the prior density as it is. A cycle and a swap make all renamings.
+    """
+    classes, draws = (
+        fit.shape.classes,
+        np.unique(np.linspace(0, len(next(iter(fit.flat_params.values()))) - 1, 3, dtype=int)),
+    )
+    candidates = [
+        (name, i + 1) for name, site in fit.shape.sites for i, size in enumerate(site.shape) if size == classes
+    ]
+    if len(candidates) > AXES:
+        dims = dict(fit.shape.sites)
+        candidates = [(name, axis) for name, axis in candidates if dims[name].dims[axis - 1] == "label"][:AXES]
+    few = {name: value[draws] for name, value in fit.flat_params.items()}
+    prior, _ = _prior_and_derived(_with(fit, few))
+    joint = log_joint(_with(fit, few), rows, draws=True).values[0]
+    cycle, swap = np.roll(np.arange(classes), 1), np.array([1, 0, *range(2, classes)])
+    for axes in chain.from_iterable(combinations(candidates, n) for n in range(1, len(candidates) + 1)):
+        for names in (cycle, swap):
+            other = _with(fit, _renamed(few, np.tile(names, (len(draws), 1)), axes))
+            if not np.allclose(_prior_and_derived(other)[0], prior, rtol=1e-8):
+                break
+            if not np.allclose(log_joint(other, rows, draws=True).values[0], joint[..., names], rtol=1e-8, atol=1e-8):
+                break
+        else:
+            return axes
+    return None
+
+
+def _with(fit: Fit, params: dict[str, np.ndarray]) -> Fit:
+    return replace(fit, params={name: value[None] for name, value in params.items()})
+
+
+def _prior_and_derived(fit: Fit) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """log prior density, and the deterministic sites, of each draw."""
     with jax.enable_x64(True):
-        values = {name: jnp.asarray(value[s]) for name, value in fit.flat_params.items()}
-        trace = _trace(fit, values)
-        return float(sum(jnp.sum(trace[name]["fn"].log_prob(value)) for name, value in values.items()))
+        rows = lay_out(fit.x, fit.y, fit.shape)
+        params = {name: jnp.asarray(value) for name, value in fit.flat_params.items()}
+        prior, derived = _each_prior(params, fit.spec, rows, model=fit.model, shape=fit.shape)
+        return np.asarray(prior), {name: np.asarray(value) for name, value in derived.items()}
 
 
-def _derived(fit: Fit) -> dict[str, np.ndarray]:
-    """The deterministic sites at the renamed parameters; they need not have a label dim by name."""
+@partial(jax.jit, static_argnames=("model", "shape"))
+def _each_prior(
+    params: dict[str, Array], spec: Spec, rows: Rows, *, model: Declared, shape: Structure
+) -> tuple[Array, dict[str, Array]]:
+    def one(values: dict[str, Array]) -> tuple[Array, dict[str, Array]]:
+        with handlers.trace() as trace, handlers.substitute(data=values):
+            model(*rows.table, spec)
+        each = [jnp.sum(scaled(trace[name], trace[name]["fn"].log_prob(value))) for name, value in values.items()]
+        return sum(each), {name: trace[name]["value"] for name, _ in shape.derived}
 
-    def one(values: dict[str, Array]) -> dict[str, Array]:
-        trace = _trace(fit, values)
-        return {name: trace[name]["value"] for name, _ in fit.shape.derived}
-
-    with jax.enable_x64(True):
-        answer = jax.jit(jax.vmap(one))({name: jnp.asarray(value) for name, value in fit.flat_params.items()})
-        return {name: np.asarray(value).reshape(*fit.draws_shape, *value.shape[1:]) for name, value in answer.items()}
+    return jax.lax.map(one, params, batch_size=64)

@@ -15,12 +15,14 @@ from numpyro.infer.hmc import hmc
 from .declare import Declared
 from .errors import FitWarning
 from .fit import Fit
-from .joint import Structure
+from .joint import Rows
+from .modes import precondition
 from .problem import Problem
 from .progress import chunks
 from .relabel import relabel
+from .structure import Structure
 from .table import whole
-from .target import Rows, log_target
+from .target import log_target
 
 
 @lru_cache(maxsize=64)
@@ -41,7 +43,15 @@ def _nuts_programs(model: Declared, shape: Structure, warmup: int) -> tuple[Call
     def advance(steps: int, states: Any, *data: Any) -> Any:
         def step(state: Any, _: None) -> tuple[Any, tuple]:
             state = sample(state, data, {})
-            return state, (state.z, state.diverging, state.num_steps)
+            seen = {
+                "diverging": state.diverging,
+                "n_steps": state.num_steps,
+                "energy": state.energy,
+                "lp": -state.potential_energy,
+                "acceptance_rate": state.accept_prob,
+                "step_size": state.adapt_state.step_size,
+            }
+            return state, (state.z, seen)
 
         return jax.vmap(lambda state: jax.lax.scan(step, state, None, length=steps))(states)
 
@@ -71,25 +81,25 @@ def nuts(
     warmup = whole(warmup, "warmup", 10)
     with jax.enable_x64(True):
         problem = Problem(model, x, y, target, labels)
-        centre, whiten, preconditioned = problem.precondition(seed)
+        centre, whiten, places, preconditioned = precondition(problem, seed)
         start, advance = _nuts_programs(problem.model, problem.shape, warmup)
         data = (jnp.asarray(centre), jnp.asarray(whiten), problem.spec, problem.rows)
         keys = jax.random.split(jax.random.key(seed), chains)
-        states = start(keys, jax.random.normal(jax.random.key(seed + 1), (chains, problem.shape.size)), *data)
+        noise = jax.random.normal(jax.random.key(seed + 1), (chains, problem.shape.size))
+        states = start(keys, noise + places[np.arange(chains) % len(places)], *data)
         for size in chunks(warmup, "NUTS, warm-up"):
             states, _ = advance(size, states, *data)
         kept = []
         for size in chunks(draws, "NUTS, draws"):
             states, out = advance(size, states, *data)
             kept.append(jax.tree.map(np.asarray, out))
-        v, diverging, steps = (np.concatenate(part, axis=1) for part in zip(*kept, strict=True))
+        v, stats = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *kept)
         diagnostics = {
-            "divergences": float(diverging.sum()),
-            "steps_per_draw": float(steps.mean()),
+            "divergences": float(stats["diverging"].sum()),
+            "steps_per_draw": float(stats["n_steps"].mean()),
             "preconditioned": float(preconditioned),
         }
         vectors = centre + v.reshape(chains * draws, -1) @ whiten.T
-        stats = {"diverging": diverging, "n_steps": steps}
         fit = problem.fit("nuts", vectors, chains, diagnostics, (), stats)
     renamed = relabel(fit)
     verdict, said = _judge(renamed.params, renamed.diagnostics)

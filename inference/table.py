@@ -33,6 +33,9 @@ def read_x(x: Any, schema: Schema | None = None) -> tuple[np.ndarray, tuple[str,
     try:
         frame = nw.from_native(x, eager_only=True)
         has = list(map(str, frame.columns))
+        twice = next((name for name in has if has.count(name) > 1), None)
+        if twice is not None:
+            raise DataError(f"two columns are named '{twice}'; give each a name of its own.")
     except DuplicateError as error:
         raise DataError(f"two columns have one name; give each its own ({' '.join(str(error).split())})") from None
     except TypeError:
@@ -83,8 +86,12 @@ def _frame(frame: Any, has: list[str], schema: Schema | None) -> tuple[np.ndarra
 def _numbers(column: Any, name: str) -> np.ndarray:
     values = column.to_list()
     if not (column.dtype.is_numeric() or column.dtype == nw.Boolean):
-        first = next((value for value in values if not missing(value)), None)
-        raise DataError(f"column '{name}' holds {first!r}, not numbers; leave it out or encode it.")
+        strange = next((i for i, v in enumerate(values) if not (missing(v) or isinstance(v, int | float))), None)
+        if strange is not None:
+            raise DataError(
+                f"column '{name}' holds {values[strange]!r} in row {strange}, which is no number; "
+                "leave it out or encode it."
+            )
     return np.array([np.nan if missing(value) else value for value in values], dtype=np.float64)
 
 

@@ -1,44 +1,26 @@
-"""The log density over unconstrained parameters that every fit works on, and its mode."""
+"""The log density over unconstrained parameters that every fit works on."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from numpyro import handlers
 from numpyro.distributions import biject_to
-from scipy.optimize import minimize
-from scipy.sparse.linalg import LinearOperator, cg
 
 from ..models.spec import Spec
 from .declare import Declared
-from .errors import NoMaximumError
-from .joint import Lift, ProperDraws, Structure, one_row, row_terms, scaled, split
-from .progress import bar
+from .joint import Lift, Rows, row_terms, scaled, split
+from .structure import ProperDraws, Structure
 
 
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class Rows:
-    """Data as compiled programs see it. x: (rows, features); seen: the same, or None where nothing is missing.
-
-    y holds codes or responses for the rows whose y is known; the first len(y) rows are those.
-    """
-
-    x: Array
-    seen: Array | None
-    y: Array
-
-
-def log_likelihood(model: Declared, shape: Structure, free: dict[str, Array], spec: Spec, rows: Rows) -> Array:
+def log_likelihood(model: Declared, shape: Structure, values: dict[str, Array], spec: Spec, rows: Rows) -> Array:
     """sum_i log P(x_i, y_i) over rows whose y is known, plus sum_i log sum_k P(x_i, k) over the others."""
     known = rows.y.shape[0]
 
     def term(x: Array, seen: Array | None, y: Array) -> Array:
-        return sum(row_terms(model, Lift(free), spec, x, seen, y).values())
+        return sum(row_terms(model, handlers.substitute(data=values), spec, x, seen, y).values())
 
     over_rows = jax.vmap(term, in_axes=(0, None if rows.seen is None else 0, 0))
     total = jnp.zeros(())
@@ -53,192 +35,73 @@ def log_likelihood(model: Declared, shape: Structure, free: dict[str, Array], sp
     return total
 
 
+def lifted(model: Declared, shape: Structure, vector: Array, spec: Spec, rows: Rows) -> Lift:
+    """Parameters, log prior and log |Jacobian| at a flat unconstrained vector.
+
+    The model runs on the whole table, so that a prior may look at it; what only the rows need is not computed, as the
+    compiler drops what nobody reads.
+    """
+    lift = Lift(split(vector, shape.sites))
+    with lift:
+        model(*rows.table, spec)
+    return lift
+
+
 @partial(jax.jit, static_argnames=("model", "shape", "prior", "jacobian"))
 def log_target(
     vector: Array, spec: Spec, rows: Rows, *, model: Declared, shape: Structure, prior: bool, jacobian: bool
 ) -> Array:
     """log-likelihood of a flat unconstrained vector, plus log prior and log |Jacobian| where asked for."""
-    free = split(vector, shape.sites)
-    lift = Lift(free)
-    with lift:
-        model(jnp.zeros((1, spec.features)), _any_y(shape), one_row(spec))
-    value = log_likelihood(model, shape, free, spec, rows)
+    lift = lifted(model, shape, vector, spec, rows)
+    value = log_likelihood(model, shape, lift.values, spec, rows)
     return value + (lift.log_prior if prior else 0.0) + (lift.log_jacobian if jacobian else 0.0)
-
-
-def _any_y(shape: Structure) -> Array:
-    return jnp.zeros(1, dtype=int if shape.classes else float)
 
 
 @partial(jax.jit, static_argnames=("model", "shape"))
 def constrain(
-    vectors: Array, spec: Spec, *, model: Declared, shape: Structure
+    vectors: Array, spec: Spec, rows: Rows, *, model: Declared, shape: Structure
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Parameters, and deterministic sites, of each flat vector, vectors: (draws, size)."""
 
     def one(vector: Array) -> tuple[dict[str, Array], dict[str, Array]]:
-        lift = Lift(split(vector, shape.sites))
-        with lift:
-            model(jnp.zeros((1, spec.features)), _any_y(shape), one_row(spec))
+        lift = lifted(model, shape, vector, spec, rows)
         return lift.values, {name: lift.derived[name] for name, _ in shape.derived}
 
-    return jax.vmap(one)(vectors)
+    # A few draws at a time: a deterministic site may sum over the rows.
+    return jax.lax.map(one, vectors, batch_size=64)
 
 
 @partial(jax.jit, static_argnames=("model", "shape", "draws"))
-def prior_vectors(key: Array, spec: Spec, *, model: Declared, shape: Structure, draws: int) -> Array:
+def prior_vectors(key: Array, spec: Spec, rows: Rows, *, model: Declared, shape: Structure, draws: int) -> Array:
     """Draws from the prior as flat unconstrained vectors, (draws, size)."""
 
     def one(key: Array) -> Array:
         with handlers.trace() as trace, ProperDraws(), handlers.seed(rng_seed=key):
-            model(jnp.zeros((1, spec.features)), _any_y(shape), one_row(spec))
+            model(*rows.table, spec)
         free = [biject_to(trace[name]["fn"].support).inv(trace[name]["value"]) for name, _ in shape.sites]
-        return jnp.concatenate([value.ravel() for value in free]) if free else jnp.zeros(0)
+        return jnp.concatenate([value.ravel() for value in free])
 
     return jax.vmap(one)(jax.random.split(key, draws))
 
 
-def _loss(u: Array, scale: Array, spec: Spec, rows: Rows, **target: object) -> Array:
-    return -log_target(u * scale, spec, rows, **target)
-
-
-_STATIC = ("model", "shape", "prior", "jacobian")
-_value_and_gradient = jax.jit(jax.value_and_grad(_loss), static_argnames=_STATIC)
-
-
-@partial(jax.jit, static_argnames=_STATIC)
-def _hessian(u: Array, scale: Array, spec: Spec, rows: Rows, **target: object) -> Array:
-    def gradient(u: Array) -> Array:
-        return jax.grad(_loss)(u, scale, spec, rows, **target)
-
-    # A few columns at a time: all at once would hold parameters x rows x labels.
-    return jax.lax.map(lambda axis: jax.jvp(gradient, (u,), (axis,))[1], jnp.eye(u.size), batch_size=16)
-
-
-DENSE = 400  # parameters up to which Newton's step solves with the whole Hessian, above it by conjugate gradients
-
-
-@partial(jax.jit, static_argnames=_STATIC)
-def _hessian_times(u: Array, v: Array, scale: Array, spec: Spec, rows: Rows, **target: object) -> Array:
-    return jax.jvp(lambda u: jax.grad(_loss)(u, scale, spec, rows, **target), (u,), (v,))[1]
-
-
-@dataclass(frozen=True)
-class Mode:
-    """A maximum in unconstrained space. gap: Newton's estimate of the nats still missing, g' H^-1 g / 2."""
-
-    vector: np.ndarray
-    value: float
-    gap: float
-
-
-def hessian_at(vector: np.ndarray, spec: Spec, rows: Rows, **target: object) -> np.ndarray:
-    """The Hessian of minus the log density at an unconstrained vector."""
-    return np.asarray(_hessian(jnp.asarray(vector), jnp.ones(vector.size), spec, rows, **target))
+@partial(jax.jit, static_argnames=("model", "shape"))
+def rows_apart_and_together(
+    vector: Array, spec: Spec, rows: Rows, few: Array, *, model: Declared, shape: Structure
+) -> tuple[Array, Array]:
+    """log-likelihood of a few rows as a sum over tables of one row, and as one table; equal if rows are independent."""
+    values = lifted(model, shape, vector, spec, rows).values
+    x, y = (part[few] for part in rows.table)
+    with handlers.trace() as trace, handlers.substitute(data=values):
+        model(x, y, replace(spec, rows=few.shape[0]))
+    sites = [trace[name] for name in ("x", "y") if name in trace and trace[name]["type"] == "sample"]
+    together = sum(jnp.sum(scaled(site, site["fn"].log_prob(site["value"]))) for site in sites)
+    return log_likelihood(model, shape, values, spec, Rows(x, None, y)), together
 
 
 @partial(jax.jit, static_argnames=("model", "shape"))
-def rows_apart_and_together(
-    vector: Array, spec: Spec, x: Array, y: Array, *, model: Declared, shape: Structure
-) -> tuple[Array, Array]:
-    """log-likelihood of a few rows as a sum over tables of one row, and as one table; equal if rows are independent."""
-    lift = Lift(split(vector, shape.sites))
-    with handlers.trace() as trace, lift:
-        model(x, y, replace(spec, rows=x.shape[0]))
-    sites = [trace[name] for name in ("x", "y") if name in trace and trace[name]["type"] == "sample"]
-    together = sum(jnp.sum(scaled(site, site["fn"].log_prob(site["value"]))) for site in sites)
-    return log_likelihood(model, shape, split(vector, shape.sites), spec, Rows(x, None, y)), together
-
-
-def climb(
-    start: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, *, ftol: float = 1e-15, **target: object
-) -> tuple[np.ndarray, float]:
-    """Where L-BFGS gets from ``start``, in units of ``scale``, and the log density there.
-
-    It ends where a step gains less than ``ftol`` of the log density a row.
-    """
-    count = max(1, rows.x.shape[0])
-
-    def objective(u: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = _value_and_gradient(jnp.asarray(u), scale, spec, rows, **target)
-        return float(value) / count, np.asarray(gradient) / count
-
-    if not np.isfinite(objective(start / scale)[0]):
-        raise NoMaximumError(
-            "the log density is not finite at the centre of the prior; check the model's fixed hyperparameters, and "
-            "that every row lies in the support of its distribution."
-        )
-    options = {"maxiter": 2000, "ftol": ftol, "gtol": 1e-9}
-    found = minimize(objective, start / scale, jac=True, method="L-BFGS-B", options=options)
-    return found.x * scale, -found.fun * count
-
-
-def find_mode(start: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, **target: object) -> Mode:
-    """Newton from ``start`` with the exact Hessian, in units of ``scale``, until a step gains nothing.
-
-    Raises NoMaximumError where the objective is not finite, where the gap stays open, or where it keeps rising along
-    a direction in which it has no curvature (separable labels).
-    """
-
-    def f(u: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = _value_and_gradient(jnp.asarray(u), scale, spec, rows, **target)
-        return float(value), np.asarray(gradient)
-
-    def axes_of(u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return np.linalg.eigh(np.asarray(_hessian(jnp.asarray(u), scale, spec, rows, **target)))
-
-    def dense_step(u: np.ndarray, gradient: np.ndarray) -> np.ndarray:
-        curvature, axes = axes_of(u)
-        size = np.abs(curvature)
-        floor = 1e-9 * max(size.max(), 1e-9)
-        return axes @ np.where(size > floor, axes.T @ gradient / np.maximum(size, floor), 0.0)
-
-    def sparse_step(u: np.ndarray, gradient: np.ndarray) -> np.ndarray:
-        def times(v: np.ndarray) -> np.ndarray:
-            return np.asarray(_hessian_times(jnp.asarray(u), jnp.asarray(v), scale, spec, rows, **target))
-
-        step, _ = cg(LinearOperator((u.size, u.size), times), gradient, rtol=1e-8, maxiter=500)
-        return step if gradient @ step > 0 else gradient
-
-    newton_step = dense_step if start.size <= DENSE else sparse_step
-    u, gap = start / scale, np.inf
-    for _ in bar(range(50), desc="Newton, at most", leave=False):
-        value, gradient = f(u)
-        if not np.all(np.isfinite(gradient)):
-            raise NoMaximumError("the objective is not finite at its best point; use map_estimate, or other priors.")
-        step = newton_step(u, gradient)
-        gap = 0.5 * float(gradient @ step)
-        size = next((t for t in 0.5 ** np.arange(12) if f(u - t * step)[0] < value), 0.0)
-        u = u - size * step
-        if size == 0.0 or gap < 1e-15:
-            break
-    value, _ = f(u)
-    if not np.isfinite(value) or gap > 1e-4:
-        raise NoMaximumError(
-            f"the optimiser ended with about {gap:.2g} nats still to gain, as where a density grows without bound; "
-            "use map_estimate or nuts, or more informative priors."
-        )
-    if not target["prior"] and _rises(f, axes_of, u, value):
-        raise NoMaximumError(
-            "the likelihood has no maximum: it keeps rising as the parameters grow, as when labels are separable; "
-            "use map_estimate, or more informative priors."
-        )
-    return Mode(u * scale, -value, gap)
-
-
-def _rises(f: Callable, axes_of: Callable, u: np.ndarray, value: float) -> bool:
-    """Whether the loss never turns up again along some direction that matters (a direction of recession).
-
-    Candidates are the directions without curvature and u itself. One along which nothing changes either way is only
-    unidentified (adding a constant to every logit); one that costs on the way back but never on the way out means that
-    the maximum lies at infinity (Albert and Anderson 1984: complete and quasi-complete separation).
-    """
-    directions = [u]
-    if u.size <= DENSE:
-        curvature, axes = axes_of(u)
-        directions += list(np.linalg.norm(u) * axes[:, curvature < 1e-6 * max(curvature.max(), 1e-9)].T)
-    for step in directions:
-        ahead, back = (f(u + side * step)[0] - value for side in (1, -1))
-        if min(ahead, back) < 1e-4 and max(ahead, back) > 0.1:
-            return True
-    return False
+def what_the_table_decides(
+    vector: Array, spec: Spec, rows: Rows, *, model: Declared, shape: Structure
+) -> tuple[Array, dict[str, Array], dict[str, Array]]:
+    """log prior, parameters and deterministic sites at a vector: all that a look at the table could change."""
+    lift = lifted(model, shape, vector, spec, rows)
+    return lift.log_prior, lift.values, {name: lift.derived[name] for name, _ in shape.derived}

@@ -14,7 +14,7 @@ import numpyro.distributions as dist
 from jax import Array
 from numpyro.distributions import Distribution
 
-from .spec import Spec
+from .spec import Spec, whole
 
 
 def _each(outputs: int | None, dim: int) -> AbstractContextManager:
@@ -66,7 +66,7 @@ def polynomial(
     w: shape ([outputs,] degree, features), in units of f.
     """
     u = (x - spec.loc) / spec.scale
-    powers = jnp.arange(1, degree + 1)
+    powers = jnp.arange(1, whole("degree", degree) + 1)
     factorial = jnp.cumprod(powers)[:, None]
     with _each(outputs, -1):
         b = numpyro.sample("b", b if b is not None else dist.Normal(loc, 2.5 * scale))
@@ -99,6 +99,7 @@ def mlp(
     V: shape (width, features). w: shape ([outputs,] width), in units of f.
     """
     u = (x - spec.loc) / spec.scale
+    width = whole("width", width)
     with numpyro.plate("hidden", width, dim=-1):
         a = numpyro.sample("a", dist.Normal(0.0, 1.0))
     with numpyro.plate("hidden", width, dim=-2), numpyro.plate("feature", spec.features, dim=-1):

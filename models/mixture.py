@@ -7,7 +7,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from numpyro.distributions import Distribution
 
-from .spec import Spec
+from .spec import Spec, positive, whole
 
 
 def fixed_variance_mixture(
@@ -31,12 +31,12 @@ def fixed_variance_mixture(
     sigma: standard deviation in the columns' units, a number for all or one a column; half of s_j by default.
     k: number of components; by default as many as there are label names, or 2.
     """
-    k = spec.classes if k is None else k
-    sigma = jnp.asarray(0.5 * spec.scale if sigma is None else sigma)
+    k = spec.classes if k is None else whole("k", k)
+    sigma = 0.5 * spec.scale if sigma is None else positive("sigma", sigma, spec.features)
     if equal_weights:
         pi = jnp.full(k, 1 / k)
     else:
-        prior = dist.Dirichlet(jnp.full(k, concentration))
+        prior = dist.Dirichlet(jnp.full(k, positive("concentration", concentration)))
         pi = numpyro.sample("pi", prior, infer={"event_dims": ["label"]})
     with numpyro.plate("label", k, dim=-2), numpyro.plate("feature", spec.features, dim=-1):
         mu = numpyro.sample("mu", mu if mu is not None else dist.Normal(spec.loc, 2 * spec.scale))

@@ -6,7 +6,7 @@ import numpyro.distributions as dist
 from jax import Array
 from numpyro.distributions import Distribution
 
-from .spec import Spec
+from .spec import Spec, positive
 
 
 def gaussian_naive_bayes(
@@ -29,7 +29,7 @@ def gaussian_naive_bayes(
     that a class in which a column never varies keeps a width.
     mu and sigma are in the columns' units, shape (label, feature); sigma is a standard deviation.
     """
-    prior = dist.Dirichlet(jnp.full(spec.classes, concentration))
+    prior = dist.Dirichlet(jnp.full(spec.classes, positive("concentration", concentration)))
     pi = numpyro.sample("pi", prior, infer={"event_dims": ["label"]})
     with numpyro.plate("label", spec.classes, dim=-2), numpyro.plate("feature", spec.features, dim=-1):
         mu = numpyro.sample("mu", mu if mu is not None else dist.Normal(spec.loc, 2 * spec.scale))

@@ -8,7 +8,7 @@ from jax import Array
 from numpyro.distributions import Distribution
 
 from .hypotheses import linear
-from .spec import Spec
+from .spec import Spec, positive
 
 
 def linear_regression(
@@ -31,7 +31,6 @@ def linear_regression(
     f = hypothesis(x, spec, None, spec.y_loc, spec.y_scale)
     if sigma is None:
         sigma = dist.HalfNormal(spec.y_scale)
-    if isinstance(sigma, Distribution):
-        sigma = numpyro.sample("sigma", sigma)
+    sigma = numpyro.sample("sigma", sigma) if isinstance(sigma, Distribution) else positive("sigma", sigma)
     with numpyro.plate("row", spec.rows, dim=-1):
         return numpyro.sample("y", dist.Normal(f, sigma), obs=y)

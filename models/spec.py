@@ -1,8 +1,10 @@
 """What the data decide about a model: sizes, and each column's location and scale."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import jax
+import numpy as np
 from jax import Array
 
 
@@ -27,3 +29,21 @@ class Spec:
     rows: int = field(metadata={"static": True})
     features: int = field(metadata={"static": True})
     classes: int = field(metadata={"static": True})
+
+
+def positive(name: str, value: Any, length: int = 1) -> np.ndarray:
+    """A positive hyperparameter, one number or ``length`` of them; ValueError for anything else."""
+    try:
+        array = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        array = np.array(np.nan)
+    if not (array.shape in ((), (length,)) and np.all(np.isfinite(array)) and np.all(array > 0)):
+        raise ValueError(f"{name} is a positive number{f', or {length} of them' * (length > 1)}, got {value!r}")
+    return array
+
+
+def whole(name: str, value: Any) -> int:
+    """A hyperparameter that counts, at least 1; ValueError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{name} is a whole number of at least 1, got {value!r}")
+    return int(value)

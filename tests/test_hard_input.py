@@ -220,7 +220,21 @@ NB, MIX = gaussian_naive_bayes, fixed_variance_mixture
         (DataError, "60 different labels in 60 rows", lambda: mle(softmax_regression, FRAME, np.arange(60.0))),
         (ModelError, "cannot be run", lambda: mle(partial(NB, wrong=3), FRAME, CODES)),
         (ModelError, "cannot be run", lambda: mle(partial(MIX, k=2.5), FRAME)),
-        (NoMaximumError, "not finite at the centre", lambda: mle(partial(MIX, k=2, sigma=-1.0), FRAME)),
+        (NoMaximumError, "finite at no start", lambda: mle(positive_waiting, FRAME, RESPONSE - 100)),
+        (ModelError, "k is a whole number", lambda: mle(partial(MIX, k=-2), FRAME)),
+        (ModelError, "sigma is a positive number, or 2", lambda: mle(partial(MIX, k=2, sigma=-1.0), FRAME)),
+        (ModelError, "sigma is a positive number, or 2", lambda: mle(partial(MIX, sigma=[1, 2, 3]), FRAME)),
+        (ModelError, "concentration is a positive", lambda: mle(partial(NB, concentration="a"), FRAME, CODES)),
+        (
+            ModelError,
+            "sigma is a positive number, got 0",
+            lambda: mle(partial(linear_regression, sigma=0), FRAME, RESPONSE),
+        ),
+        (DataError, "two columns are named '1'", lambda: mle(NB, FRAME.set_axis([1, "1"], axis=1), CODES)),
+        (DataError, "holds 'b' in row 1", lambda: mle(NB, FRAME.assign(a=[1.0, "b", None] * 20), CODES)),
+        (DataError, "the target is named 'row'", lambda: mle(NB, FRAME, pd.Series(CODES, name="row"))),
+        (DataError, "labels name nothing", lambda: mle(linear_regression, FRAME, RESPONSE, labels=[1, 2])),
+        (DataError, "between 0 and 1", lambda: mle(NB, FRAME, CODES).predict(FRAME, interval="a")),
         (ModelError, "by keyword", lambda: mle(partial(NB, X), FRAME, CODES)),
         (ModelError, "a model is a function", lambda: mle("naive", FRAME, CODES)),
     ],
@@ -229,6 +243,11 @@ def test_one_clear_sentence(error, words, ask):
     with pytest.raises(error, match=words) as caught:
         ask()
     assert "\n" not in str(caught.value)
+
+
+def positive_waiting(x, y=None):
+    m = numpyro.sample("m", dist.Normal(0.0, 1.0))
+    numpyro.sample("y", dist.LogNormal(m + 0 * x[:, 0], 1.0), obs=y)
 
 
 def unobserved(x, tau=None, y=None):

@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 from bayeszoo.inference import DataError, QueryError, laplace, map_estimate, mle, queries
 from bayeszoo.inference.declare import declare
-from bayeszoo.inference.joint import structure
+from bayeszoo.inference.joint import Rows
+from bayeszoo.inference.structure import structure
 from bayeszoo.inference.table import make_spec
-from bayeszoo.inference.target import Rows, log_target, prior_vectors
+from bayeszoo.inference.target import log_target, prior_vectors
 from bayeszoo.models import fixed_variance_mixture, gaussian_naive_bayes, linear_regression, softmax_regression
 from scipy.stats import norm
 from sklearn.datasets import load_iris
@@ -71,7 +72,9 @@ def test_summed_out_labels_equal_brute_force(known):
         model, spec = declare(gaussian_naive_bayes), make_spec(x, None, 2)
         shape = structure(model, spec)
         # Near the prior's centre, where the classes overlap: far from it one labeling has all the weight.
-        vector = jnp.asarray(np.median(prior_vectors(jax.random.key(0), spec, model=model, shape=shape, draws=64), 0))
+        rows = Rows(jnp.asarray(x), None, jnp.zeros(6, dtype=int))
+        draws = prior_vectors(jax.random.key(0), spec, rows, model=model, shape=shape, draws=64)
+        vector = jnp.asarray(np.median(draws, 0))
         target = {"model": model, "shape": shape, "prior": True, "jacobian": True}
 
         def density(y):

@@ -3,11 +3,14 @@
 from dataclasses import replace
 from functools import partial
 
+import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 import pytest
-from bayeszoo.inference import nuts
+from bayeszoo.inference import laplace, nuts
 from bayeszoo.inference.relabel import relabel
 from bayeszoo.models import fixed_variance_mixture
+from numpyro import plate, sample
 from numpyro.diagnostics import split_gelman_rubin
 from sklearn.datasets import load_iris
 
@@ -33,4 +36,44 @@ def test_swapped_chains_are_put_back(fit):
 
 
 def test_labels_that_did_not_switch_are_left_alone(fit):
+    assert relabel(fit) is fit
+
+
+RNG = np.random.default_rng(1)
+OVERLAP = np.concatenate([RNG.normal(0, 1, 140), RNG.normal(2.2, 1, 60)])[::8, None]
+
+
+def two_normals(x, y=None, *, weights=None, sds=(1.0, 1.0), name="component"):
+    if weights is None:
+        weights = sample("pi", dist.Dirichlet(jnp.ones(2)))
+    with plate(name, 2):
+        mu = sample("mu", dist.Normal(0, 5))
+    with plate("row", x.shape[0]):
+        y = sample("y", dist.Categorical(jnp.asarray(weights)), obs=y)
+        sample("x", dist.Normal(mu[y][:, None], jnp.asarray(sds)[y][:, None]).to_event(1), obs=x)
+
+
+def swap_half(fit):
+    """The fit with labels renamed in every second draw."""
+    params = {k: v.copy() for k, v in fit.params.items()}
+    for value in params.values():
+        value[:, ::2] = value[:, ::2, ::-1]
+    return replace(fit, params=params)
+
+
+@pytest.mark.parametrize("name", ["label", "component"])
+def test_axes_of_labels_are_found_whatever_their_name(name):
+    """Weights and means are renamed together, or the likelihood of every draw would change."""
+    fit = laplace(partial(two_normals, name=name), OVERLAP, draws=100, chains=2)
+    mixed = swap_half(fit)
+    back = relabel(mixed)
+    assert back.diagnostics["renamed_draws"] > 0
+    per_row = fit.log_marginal(OVERLAP, draws=True)
+    np.testing.assert_allclose(back.log_marginal(OVERLAP, draws=True), per_row, rtol=1e-10)
+    assert back.params["mu"].std((0, 1)).max() < 0.7 * mixed.params["mu"].std((0, 1)).max()
+
+
+@pytest.mark.parametrize("told_apart", [{"weights": (0.45, 0.55)}, {"sds": (0.9, 1.2)}], ids=["weights", "widths"])
+def test_labels_that_the_likelihood_tells_apart_are_left_alone(told_apart):
+    fit = swap_half(laplace(partial(two_normals, **told_apart), OVERLAP, draws=100, chains=2))
     assert relabel(fit) is fit

@@ -51,6 +51,7 @@ def fit(
     _keep_compiled_programs()
 
     from .. import inference
+    from ..inference.table import read_x
     from ..models.catalogue import MODELS
     from . import datasets, store
 
@@ -64,6 +65,9 @@ def fit(
     held = np.sort(np.random.default_rng(seed).permutation(len(table))[: round(share * len(table))])
     # Columns are chosen by the rows that are fitted: one may be constant there and not in the whole table.
     x, y, notes = datasets.choose_columns(table.drop(index=table.index[held]), target, features)
+    read_x(table[list(x.columns)])  # all rows now, so that an error names a row of the file
+    folder = out or Path("runs") / f"{model}-{Path(data).stem}"
+    store.check_folder(folder)
     for note in notes:
         typer.echo(f"note: {note}")
     with warnings.catch_warnings():
@@ -75,20 +79,23 @@ def fit(
             seed=seed,
             target=target,
         )
-    folder = out or Path("runs") / f"{model}-{Path(data).stem}"
+    if (folder / "fit.json").exists():
+        typer.echo(f"note: this run takes the place of the one in {folder}.")
     tree = store.save(result, folder)
-    _print_summary(result, tree)
+    (folder / "generated.csv").unlink(missing_ok=True)
+    _print_summary(result)
     if len(held):
         _print_score(result, table.iloc[held], table[target].iloc[held])
     if result.shape.generative and result.shape.classes:
         rows = result.generate(100, label=list(result.label_coordinate.tolist()), seed=seed)
         rows.to_pandas().to_csv(folder / "generated.csv", index=False)
+    import matplotlib
+
+    matplotlib.use("agg")
+    from .plots import remove_plots, save_plots
+
+    remove_plots(folder / "plots")
     if not no_plots:
-        import matplotlib
-
-        matplotlib.use("agg")
-        from .plots import save_plots
-
         save_plots(result, tree, folder / "plots")
     typer.echo(f"written to {folder}")
 
@@ -135,34 +142,50 @@ def _settings(function: Any, given: list[str]) -> dict[str, Any]:
     return settings
 
 
-def _print_summary(fit: "Fit", tree: Any) -> None:
+def _print_summary(fit: "Fit") -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
+    from ..inference.arviz import posterior
+
     if fit.draws_shape == (1, 1):
         from arviz_base import dataset_to_dataframe
 
-        summary = dataset_to_dataframe(tree["posterior"].to_dataset()).T
+        summary = dataset_to_dataframe(posterior(fit)).T.map("{:.6g}".format)
         summary.columns = ["estimate"]
     else:
         from arviz_stats import summary as summarise
 
-        summary = summarise(tree, round_to="none", ci_kind="eti", ci_prob=0.9)
-        summary = summary.drop(columns=["ess_tail", "mcse_mean", "mcse_sd"])
-        summary.columns = ["mean", "sd", "5 %", "95 %", "ESS", "R-hat"]
+        numbers = summarise(posterior(fit), round_to="none", ci_kind="eti", ci_prob=0.9)
+        numbers = numbers.drop(columns=["ess_tail", "mcse_mean", "mcse_sd"])
+        numbers.columns = ["mean", "sd", "5 %", "95 %", "ESS", "R-hat"]
+        summary = numbers.apply(_digits, axis=1)
     table = Table(title=f"{fit.model.name} by {fit.method}", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("parameter", overflow="fold")
     for heading in summary.columns:
         table.add_column(str(heading), justify="right", no_wrap=True)
     for name, values in zip(summary.index, summary.to_numpy(), strict=True):
-        table.add_row(escape(str(name)), *(f"{value:.4g}" for value in values))
+        table.add_row(escape(str(name)), *values)
     console = Console()
     console.print(table)
     console.print(", ".join(f"{name} {value:.4g}" for name, value in fit.diagnostics.items()), highlight=False)
     for sentence in fit.warnings:
         console.print(f"warning: {sentence}", highlight=False)
+
+
+def _digits(row: Any) -> Any:
+    """A row of the summary as text: two digits of the sd, and as many decimals in what it is the error of."""
+    import math
+
+    decimals = max(0, 1 - math.floor(math.log10(row["sd"]))) if row["sd"] > 0 else 4
+    written = row.astype(object)
+    for name in ("mean", "sd", "5 %", "95 %"):
+        rounded = round(row[name], decimals) + 0.0  # no -0
+        written[name] = f"{rounded:.{decimals}f}" if decimals < 8 else f"{row[name]:.4g}"
+    written["ESS"], written["R-hat"] = f"{row['ESS']:.0f}", f"{row['R-hat']:.3f}"
+    return written
 
 
 def _print_score(fit: "Fit", x: Any, y: Any) -> None:
@@ -181,10 +204,13 @@ def _print_score(fit: "Fit", x: Any, y: Any) -> None:
     if not keep.any():
         return
     x, y = x[keep], y[keep]
-    line = f"held-out {len(y)} rows: log loss {-float(fit.log_conditional(x, y).mean()):.4f}"
+    density = float(fit.log_conditional(x, y).mean())
     if fit.shape.classes:
-        line += f", accuracy {float(np.mean(fit.assign(x).values == y.to_numpy())):.3f}"
-    typer.echo(line)
+        accuracy = float(np.mean(fit.assign(x).values == y.to_numpy()))
+        typer.echo(f"held-out {len(y)} rows: log loss {-density:.4f}, accuracy {accuracy:.3f}")
+    else:
+        error = float(np.sqrt(np.mean((fit.predict(x)["mean"].values - y.to_numpy(dtype=float)) ** 2)))
+        typer.echo(f"held-out {len(y)} rows: mean log P(y | x) {density:.4f}, root mean squared error {error:.4g}")
 
 
 @app.command()
@@ -192,19 +218,18 @@ def summary(run: Path) -> None:
     """Print a run's parameters and diagnostics."""
     from . import store
 
-    fit = store.load(run)
-    _print_summary(fit, fit.to_arviz())
+    _print_summary(store.load(run))
 
 
 @app.command()
 def predict(run: Path, data: str) -> None:
-    """Print y given each row of a new table, as CSV: label probabilities, or mean, sd and a 90 % interval."""
+    """Print y given each row of a new table, as CSV: a label and P(label) of each, or mean, sd and a 90 % interval."""
     from . import datasets, store
 
     fit = store.load(run)
     answer = fit.predict(datasets.load(data))
     if "label" in answer:
-        table = answer["probability"].to_pandas()
+        table = answer["probability"].to_pandas().rename(columns="P({})".format)
         table.insert(0, fit.schema.target, answer["label"].values)
     else:
         table = answer.to_pandas()
@@ -222,9 +247,20 @@ def generate(
     from . import store
 
     fit = store.load(run)
-    names = {str(one): one for one in fit.label_coordinate.tolist()}
-    rows = fit.generate(n, label=names.get(label, label), seed=seed)
+    rows = fit.generate(n, label=_as_label(label, fit.label_coordinate.tolist()), seed=seed)
     typer.echo(rows.to_pandas().to_csv(index=False), nl=False)
+
+
+def _as_label(word: str | None, labels: list[Any]) -> Any:
+    """The label that a word of the command line means: its text, or a number or truth value written another way."""
+    names = {str(one): one for one in labels}
+    if word is None or word in names:
+        return names.get(word, word)
+    try:
+        value = json.loads(word.lower())
+    except json.JSONDecodeError:
+        return word
+    return next((one for one in labels if type(one) is not str and one == value), word)
 
 
 def main() -> None:

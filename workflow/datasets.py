@@ -3,6 +3,7 @@
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ..inference.errors import DataError
@@ -34,15 +35,22 @@ def load(data: str) -> pd.DataFrame:
     if path.suffix.lower() not in readers:
         raise DataError(f"'{data}' ends in '{path.suffix}'; a .csv or .parquet file is read.")
     try:
+        if path.suffix.lower() == ".csv":
+            # pandas renames the second of two equal names without a word.
+            header = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0].dropna()
+            if header.duplicated().any():
+                raise DataError(f"'{data}' has two columns '{header[header.duplicated()].iloc[0]}'; rename one.")
         return readers[path.suffix.lower()](path)
+    except DataError:
+        raise
     except (ValueError, OSError) as error:
-        raise DataError(f"'{data}' cannot be read as a table: {error}") from error
+        raise DataError(f"'{data}' cannot be read as a table: {' '.join(str(error).split())}") from error
 
 
 def choose_columns(
     table: pd.DataFrame, target: str | None, features: list[str] | None
 ) -> tuple[pd.DataFrame, pd.Series | None, list[str]]:
-    """x, y, and one note for each column left out unasked: text and constant columns.
+    """x, y, and one note for each column left out unasked: without numbers, or with one value only.
 
     Raises DataError for a target that the table lacks, or that is among the features.
     """
@@ -63,10 +71,22 @@ def choose_columns(
         column = table[name]
         if name == target:
             continue
-        if not pd.api.types.is_numeric_dtype(column):
-            notes.append(f"column '{name}' is text and is left out.")
+        if column.isna().all():
+            notes.append(f"column '{name}' has no value and is left out.")
+        elif not pd.api.types.is_numeric_dtype(column):
+            row, value = _first_without_number(column)
+            notes.append(f"column '{name}' is not numeric ({value!r} in row {row}) and is left out.")
         elif column.nunique() < 2:
             notes.append(f"column '{name}' is constant and is left out.")
         else:
             kept.append(name)
+    if not kept:
+        raise DataError(f"no numeric column with two values or more is left ({len(table)} rows). {' '.join(notes)}")
     return table[kept], y, notes
+
+
+def _first_without_number(column: pd.Series) -> tuple[int, str]:
+    """Row and text of the first value that is no number, the first value of all where dates or other types are."""
+    strange = column.notna() & pd.to_numeric(column.astype(str), errors="coerce").isna()
+    row = int(np.argmax(strange if strange.any() else column.notna()))
+    return row, str(column.iloc[row])

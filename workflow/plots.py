@@ -14,8 +14,16 @@ if TYPE_CHECKING:
 
 COLUMNS = 4  # columns of the table shown in a picture of classes by columns
 SHOWN = 5  # parameters of a trace plot, those that mix worst
-PICTURES = ("forest", "trace", "rank", "predictive", "generated")
 PANELS = 24  # panels of a forest; more are not read
+
+
+PICTURES = ("forest", "trace", "rank", "predictive", "generated")
+
+
+def remove_plots(folder: Path) -> None:
+    """Remove the pictures of an earlier fit, and no other file."""
+    for name in PICTURES:
+        (folder / f"{name}.png").unlink(missing_ok=True)
 
 
 def save_plots(fit: "Fit", tree: xr.DataTree, folder: Path) -> list[Path]:
@@ -23,11 +31,8 @@ def save_plots(fit: "Fit", tree: xr.DataTree, folder: Path) -> list[Path]:
 
     forest: intervals of parameters. trace, rank: of the chains, for the parameters that mix worst.
     predictive: real rows against the posterior predictive, by class. generated: real and generated rows of each label.
-    Pictures of an earlier fit in the folder are removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for name in PICTURES:
-        (folder / f"{name}.png").unlink(missing_ok=True)
     written = []
     for name, figure in _pictures(fit, tree):
         written.append(folder / f"{name}.png")
@@ -65,10 +70,12 @@ def _worst_mixing(fit: "Fit") -> xr.DataTree:
     scalars = {}
     for name, value in posterior.data_vars.items():
         inner = [dim for dim in value.dims if dim not in ("chain", "draw")]
-        flat = value.stack(at=inner) if inner else value.expand_dims(at=[()])
-        for i, where in enumerate(flat["at"].values):
-            place = f"[{', '.join(map(str, where))}]" if inner else ""
-            one = flat.isel(at=i, drop=True).transpose("chain", "draw")
+        for at in np.ndindex(*(value.sizes[dim] for dim in inner)):
+            one = value.isel(dict(zip(inner, at, strict=True))).transpose("chain", "draw")
+            names = [
+                str(one.coords[dim].item()) if dim in one.coords else str(i) for dim, i in zip(inner, at, strict=True)
+            ]
+            place = f"[{', '.join(names)}]" if inner else ""
             if one.std() > 0:
                 scalars[f"{name}{place}"] = one.drop_vars([c for c in one.coords if c not in ("chain", "draw")])
     mixed = ess(xr.Dataset(scalars))

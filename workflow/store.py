@@ -1,10 +1,12 @@
 """A fit on disk: ``fit.json`` for what it is, ``posterior.nc`` for ArviZ's groups, ``rows.npz`` for its rows."""
 
 import json
+import os
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from zipfile import BadZipFile
 
 import jax
 import numpy as np
@@ -13,7 +15,7 @@ import xarray as xr
 from ..inference.declare import Declared, declare
 from ..inference.errors import DataError, ModelError
 from ..inference.fit import Fit
-from ..inference.joint import structure
+from ..inference.structure import structure
 from ..inference.table import Schema
 from ..models.catalogue import HYPOTHESES, MODELS
 from ..models.spec import Spec
@@ -90,6 +92,13 @@ def _decode(value: Any) -> Any:
     return partial(function, **keywords) if keywords else function
 
 
+def check_folder(folder: Path) -> None:
+    """Raise DataError where a run cannot be written to ``folder``; before a long fit, not after it."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise DataError(f"'{folder}' cannot be a run folder: '{there}' is no folder that can be written to.")
+
+
 def load(folder: str | Path) -> Fit:
     """Read what ``save`` wrote. Raises DataError where a file is missing, damaged or of another version."""
     folder = Path(folder)
@@ -98,26 +107,35 @@ def load(folder: str | Path) -> Fit:
             raise DataError(f"'{folder}' holds no {name}, so it is no run folder; make one with 'bayeszoo fit'.")
     try:
         record = json.loads((folder / "fit.json").read_text())
-        version = record["version"]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise DataError(f"'{folder}/fit.json' is damaged ({error}); fit again.") from error
-    if version != VERSION:
-        raise DataError(f"'{folder}' was written in format {version}, this reads {VERSION}; fit again.")
+        if record["version"] != VERSION:
+            raise DataError(f"'{folder}' was written in format {record['version']}, this reads {VERSION}; fit again.")
+        return _read(record, folder)
+    except DataError:
+        raise
+    except (KeyError, TypeError, ValueError, OSError, BadZipFile) as error:
+        what = f"no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
+        raise DataError(f"'{folder}' is damaged ({what}); fit again.") from error
+
+
+def _read(record: dict[str, Any], folder: Path) -> Fit:
     keywords = {name: _decode(value) for name, value in record["hyperparameters"].items()}
     function = MODELS[record["model"]]
     model: Declared = declare(partial(function, **keywords) if keywords else function)
     with jax.enable_x64(True):
         spec = Spec(**{k: jax.numpy.asarray(v) for k, v in record["units"].items()}, **record["sizes"])
         shape = structure(model, spec)
-    try:
-        tree = xr.open_datatree(folder / "posterior.nc", engine="h5netcdf")
-    except (OSError, ValueError) as error:
-        raise DataError(f"'{folder}/posterior.nc' is damaged ({error}); fit again.") from error
-    with tree:
+    with xr.open_datatree(folder / "posterior.nc", engine="h5netcdf") as tree:
         params, derived = ({k: tree["posterior"][k].values for k, _ in s} for s in (shape.sites, shape.derived))
+        for name, site in shape.sites + shape.derived:
+            if tree["posterior"][name].shape[2:] != site.shape:
+                raise ValueError(
+                    f"'{name}' in posterior.nc has shape {tree['posterior'][name].shape[2:]}, not {site.shape}"
+                )
         stats = {name: value.values for name, value in tree["sample_stats"].data_vars.items()}
     with np.load(folder / "rows.npz") as rows:
         x, y = rows["x"], rows["y"]
+    if x.shape != (spec.rows, spec.features) or len(y) != spec.rows:
+        raise ValueError(f"rows.npz has {x.shape} rows and columns, not {(spec.rows, spec.features)}")
     labels = None if record["labels"] is None else tuple(record["labels"])
     return Fit(
         model=model,

@@ -95,6 +95,90 @@ def test_command_line_fits_penguins(capsys, monkeypatch, tmp_path):
     assert (code, said.err) == (2, "error: label 'Dodo' is not one of Adelie, Chinstrap, Gentoo.\n")
 
 
+def csv(path, **columns):
+    pd.DataFrame(columns).to_csv(path, index=False)
+    return path
+
+
+def test_what_a_csv_file_brings(capsys, monkeypatch, tmp_path):
+    numbers = np.random.default_rng(0).normal(size=40)
+    kind = np.where(np.arange(40) % 2, "kind", "other")
+    good = csv(tmp_path / "good.csv", a=numbers, b=numbers[::-1], kind=kind)
+
+    def fit(path, *words):
+        return run(capsys, monkeypatch, "fit", "gaussian_naive_bayes", path, "--out", tmp_path / "run", *words)
+
+    code, said = fit(good, "--target", "kind", "--by", "map", "--no-plots")
+    assert code == 0, said.err
+    before = (tmp_path / "run" / "posterior.nc").read_bytes()
+    code, said = run(capsys, monkeypatch, "predict", tmp_path / "run", good)
+    assert said.out.splitlines()[0] == "kind,P(kind),P(other)"
+    assert len(said.out.splitlines()) == 41
+
+    (tmp_path / "twice.csv").write_text("a,a,kind\n1,2,x\n3,4,y\n")
+    (tmp_path / "ragged.csv").write_text("a,kind\n1,x\n3,4,y\n")
+    (tmp_path / "file").write_text("")
+    inf = csv(tmp_path / "inf.csv", a=np.where(np.arange(40) == 7, np.inf, numbers), kind=kind)
+    row = csv(tmp_path / "row.csv", a=[1.0], kind=["x"])
+    date = csv(tmp_path / "date.csv", a=numbers, day=["2026-01-01"] * 40, none=[None] * 40, kind=kind)
+    for path, words, sentence in (
+        (tmp_path / "twice.csv", (), "has two columns 'a'; rename one."),
+        (tmp_path / "ragged.csv", (), "cannot be read as a table: Error tokenizing data."),
+        (inf, ("--target", "kind"), "row 7, column 'a' is inf"),
+        (row, ("--target", "kind", "--holdout", "0"), "no numeric column with two values or more is left (1 rows)"),
+        (good, ("--out", tmp_path / "file"), "is no folder that can be written to"),
+        (good, ("--out", tmp_path / "file" / "below"), "is no folder that can be written to"),
+    ):
+        code, said = fit(path, *words)
+        assert (code, said.err.count("\n")) == (2, 1), said.err
+        assert sentence in said.err
+    assert (tmp_path / "run" / "posterior.nc").read_bytes() == before
+    code, said = fit(date, "--target", "kind", "--by", "map", "--no-plots")
+    assert "column 'day' is not numeric ('2026-01-01' in row 0) and is left out." in said.out
+    assert "column 'none' has no value and is left out." in said.out
+    assert "note: this run takes the place of the one in" in said.out
+
+
+def test_labels_of_the_command_line(capsys, monkeypatch, tmp_path):
+    numbers = np.random.default_rng(0).normal(size=40)
+    for labels, words in (([True, False], ("true", "True")), ([0.5, 2.0], ("0.50", "2"))):
+        path = csv(tmp_path / "t.csv", a=numbers, kind=labels * 20)
+        words_of_fit = ("fit", "gaussian_naive_bayes", path, "--target", "kind", "--by", "map", "--no-plots")
+        run(capsys, monkeypatch, *words_of_fit, "--out", tmp_path / "run")
+        for word in words:
+            code, said = run(capsys, monkeypatch, "generate", tmp_path / "run", "--label", word, "-n", "2")
+            assert (code, len(said.out.splitlines())) == (0, 3)
+
+
+def test_a_damaged_run_is_one_sentence(fits, capsys, monkeypatch, tmp_path):
+    fit = fits["gaussian_naive_bayes"]
+    store.save(mle(linear_regression, IRIS.data, IRIS.target.astype(float)), tmp_path / "other")
+
+    def truncate(name):
+        path = tmp_path / "run" / name
+        path.write_bytes(path.read_bytes()[:100])
+
+    def edit(old, new):
+        path = tmp_path / "run" / "fit.json"
+        path.write_text(path.read_text().replace(old, new))
+
+    damages = (
+        lambda: truncate("fit.json"),
+        lambda: truncate("posterior.nc"),
+        lambda: truncate("rows.npz"),
+        lambda: edit('"units"', '"unit"'),
+        lambda: edit("gaussian_naive_bayes", "gone"),
+        lambda: (tmp_path / "run" / "posterior.nc").write_bytes((tmp_path / "other" / "posterior.nc").read_bytes()),
+        lambda: (tmp_path / "run" / "rows.npz").unlink(),
+    )
+    for damage in damages:
+        store.save(fit, tmp_path / "run")
+        damage()
+        code, said = run(capsys, monkeypatch, "summary", tmp_path / "run")
+        assert (code, said.err.count("\n")) == (2, 1), said.err
+        assert "fit again" in said.err or "no run folder" in said.err
+
+
 def test_pictures_of_an_earlier_fit_do_not_stay(capsys, monkeypatch, tmp_path):
     words = ("fit", "softmax_regression", "iris", "--target", "target", "--out", tmp_path)
     run(capsys, monkeypatch, *words, "--by", "laplace")

@@ -234,9 +234,7 @@ def test_chains_start_at_every_mode_that_is_as_high():
 
 def test_a_fit_prints_on_one_line():
     fit = mle(gaussian_naive_bayes, pd.DataFrame(X, columns=["width"]), np.repeat(["a", "b"], 30))
-    words = (
-        "<Fit: gaussian_naive_bayes by mle; 60 rows of width, labels a, b; 1 x 1 draws of pi, mu, sigma; "
-    )
+    words = "<Fit: gaussian_naive_bayes by mle; 60 rows of width, labels a, b; 1 x 1 draws of pi, mu, sigma; "
     assert repr(fit).startswith(words)
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..inference.fit import Fit
 
 COLUMNS = 4  # columns of the table shown in a picture of classes by columns
-SHOWN = 5  # parameters of a trace plot, those that mix worst
+SHOWN = 4  # parameters of a trace plot, those that mix worst
 PANELS = 24  # panels of a forest; more are not read
 
 
@@ -47,11 +47,15 @@ def _pictures(fit: "Fit", tree: xr.DataTree) -> Iterator[tuple[str, Figure]]:
     if fit.draws_shape[0] > 1:
         yield "forest", plot_forest(fit)
         worst = _worst_mixing(fit)
-        for name, plot in (("trace", azp.plot_trace_dist), ("rank", azp.plot_rank)):
-            plot(worst, backend="matplotlib")
-            for axis in plt.gcf().axes:  # long names would run into the next panel
-                axis.set_ylabel(axis.get_ylabel().replace("[", "\n[").replace(", ", ",\n"), fontsize="small")
-            yield name, plt.gcf()
+        azp.plot_trace_dist(worst, backend="matplotlib")
+        for axis in plt.gcf().axes:
+            if axis.get_xlabel() != "Draw":
+                axis.set_xlabel("")  # the last parameter's name, which would seem to be that of the column
+            # Long names would run into the next panel.
+            axis.set_ylabel(axis.get_ylabel().replace("[", "\n[").replace(", ", ",\n"), fontsize="small")
+        yield "trace", plt.gcf()
+        azp.plot_rank(worst, backend="matplotlib").add_legend("chain", loc="outside right upper")
+        yield "rank", plt.gcf()
     if fit.shape.generative and fit.shape.classes:
         yield "predictive", plot_predictive_by_class(fit, tree)
         yield "generated", plot_generated(fit)

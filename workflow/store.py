@@ -132,7 +132,7 @@ def _read(record: dict[str, Any], folder: Path) -> Fit:
                     f"'{name}' in posterior.nc has shape {tree['posterior'][name].shape[2:]}, not {site.shape}"
                 )
         stats = {name: value.values for name, value in tree["sample_stats"].data_vars.items()}
-    with np.load(folder / "rows.npz") as rows:
+    with (folder / "rows.npz").open("rb") as file, np.load(file) as rows:
         x, y = rows["x"], rows["y"]
     if x.shape != (spec.rows, spec.features) or len(y) != spec.rows:
         raise ValueError(f"rows.npz has {x.shape} rows and columns, not {(spec.rows, spec.features)}")

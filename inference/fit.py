@@ -24,7 +24,8 @@ class Fit:
     params: parameter draws as float64, name -> (chain, draw, *shape); (1, 1, *shape) for a point estimate.
     derived: the model's deterministic sites, likewise.
     x, y: the rows it was fitted to; y as codes (-1: hidden) or responses. sample_stats: name -> (chain, draw), of NUTS.
-    diagnostics: numbers by name. warnings: whole sentences, empty where nothing speaks against the fit.
+    diagnostics: numbers by name. compression: which rows the fit ran on, and why.
+    warnings: whole sentences, empty where nothing speaks against the fit.
     """
 
     model: Declared
@@ -38,6 +39,7 @@ class Fit:
     y: np.ndarray
     sample_stats: dict[str, np.ndarray]
     diagnostics: dict[str, float]
+    compression: str
     warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:

@@ -21,10 +21,10 @@ from .table import whole
 from .target import log_target
 
 
-def _point(method: str, prior: bool, model: Callable, x: Any, y: Any, seed: int, target: Any, labels: Any) -> Fit:
+def _point(method: str, prior: bool, seed: int, *data: Any) -> Fit:
     seed = whole(seed, "seed", 0)
     with jax.enable_x64(True):
-        problem = Problem(model, x, y, target, labels)
+        problem = Problem(*data)
         mode, _ = search(problem, seed, prior=prior, jacobian=False)
         return problem.fit(method, mode.vector[None], 1, {"log_density": mode.value, "gap": mode.gap})
 
@@ -37,14 +37,16 @@ def mle(
     seed: int = 0,
     target: str | None = None,
     labels: Sequence[Any] | None = None,
+    compress: bool = True,
 ) -> Fit:
     """argmax of the likelihood: the model with its priors left out.
 
     x: a frame or array (rows, features). y: labels or responses; a missing label, or y=None, is summed out.
     seed sets the starting points. labels names the classes where y does not show them all.
+    compress: run on fewer weighted rows where these have the same likelihood (``fit.compression`` says which).
     Raises NoMaximumError where the likelihood has none (separable labels), DataError for a table it cannot use.
     """
-    return _point("mle", False, model, x, y, seed, target, labels)
+    return _point("mle", False, seed, model, x, y, target, labels, compress)
 
 
 def map_estimate(
@@ -55,9 +57,10 @@ def map_estimate(
     seed: int = 0,
     target: str | None = None,
     labels: Sequence[Any] | None = None,
+    compress: bool = True,
 ) -> Fit:
     """argmax of likelihood x prior, as a density of the parameters as declared (no Jacobian). Arguments as in mle."""
-    return _point("map_estimate", True, model, x, y, seed, target, labels)
+    return _point("map_estimate", True, seed, model, x, y, target, labels, compress)
 
 
 def laplace(
@@ -70,6 +73,7 @@ def laplace(
     draws: int = 1000,
     target: str | None = None,
     labels: Sequence[Any] | None = None,
+    compress: bool = True,
 ) -> Fit:
     """Independent draws of Normal(mode, H^-1) in unconstrained space, H the Hessian of -log posterior there.
 
@@ -77,7 +81,7 @@ def laplace(
     """
     seed, chains, draws = whole(seed, "seed", 0), whole(chains, "chains", 1), whole(draws, "draws", 1)
     with jax.enable_x64(True):
-        problem = Problem(model, x, y, target, labels)
+        problem = Problem(model, x, y, target, labels, compress)
         mode, _ = search(problem, seed, prior=True, jacobian=True)
         noise = np.random.default_rng(seed).normal(size=(chains * draws, problem.shape.size))
         vectors = mode.vector + noise @ whitening(problem, mode).T
@@ -95,6 +99,7 @@ def svi(
     steps: int = 2000,
     target: str | None = None,
     labels: Sequence[Any] | None = None,
+    compress: bool = True,
 ) -> Fit:
     """Independent draws of the normal that maximises the ELBO in unconstrained space (Kucukelbir et al. 2017).
 
@@ -104,7 +109,7 @@ def svi(
     seed, chains, draws = whole(seed, "seed", 0), whole(chains, "chains", 1), whole(draws, "draws", 1)
     steps = whole(steps, "steps", 50)
     with jax.enable_x64(True):
-        problem = Problem(model, x, y, target, labels)
+        problem = Problem(model, x, y, target, labels, compress)
         mode, _ = search(problem, seed, prior=True, jacobian=True)
         whiten, size = whitening(problem, mode), problem.shape.size
 

@@ -32,12 +32,13 @@ class Rows:
     """Data as compiled programs see it. x: (rows, features); seen: the same, or None where nothing is missing.
 
     y holds codes or responses for the rows whose y is known; the first len(y) rows are those. What is missing in x
-    holds a column's mean.
+    holds a column's mean. weights: how many rows each row stands for, None where each is itself.
     """
 
     x: Array
     seen: Array | None
     y: Array
+    weights: Array | None = None
 
     @property
     def table(self) -> tuple[Array, Array]:
@@ -48,11 +49,13 @@ class Rows:
 def lay_out(x: np.ndarray, y: np.ndarray, shape: Structure) -> Rows:
     """Rows of a table, those with a known label first. NaN: a missing feature; the code -1: a hidden label."""
     missing = np.isnan(x)
-    response = shape.has_y and shape.classes is None
-    order = np.arange(len(x)) if response else np.argsort(y < 0, kind="stable")
-    known = y if response else y[order][y[order] >= 0]
+    if shape.classes is None:
+        order, known = np.arange(len(x)), y if shape.has_y else np.zeros(len(x))
+    else:
+        order = np.argsort(y < 0, kind="stable")
+        known = y[order][y[order] >= 0]
     filled = np.where(missing, np.nanmean(x, axis=0), x)[order]
-    return Rows(jnp.asarray(filled), jnp.asarray(~missing[order]) if missing.any() else None, jnp.asarray(known))
+    return Rows(filled, ~missing[order] if missing.any() else None, known)
 
 
 class Lift(Messenger):

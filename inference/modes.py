@@ -1,13 +1,12 @@
 """Where the mode of a problem is, how wide the posterior is there, and where chains start."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from .errors import NoMaximumError
-from .joint import Rows
 from .optimise import Mode, check_effect, climb, find_mode, hessian_at
 from .progress import bar
 
@@ -28,7 +27,7 @@ def search(problem: "Problem", seed: int, *, prior: bool, jacobian: bool) -> tup
     draws = problem.prior_draws(seed)
     scale = prior_scale(draws)
     centre = np.median(draws, axis=0) + 0.1 * (draws[0] - draws.mean(axis=0))
-    hidden = problem.shape.classes and problem.rows.y.shape[0] < len(problem.x)
+    hidden = problem.rows.y.shape[0] < problem.rows.x.shape[0]
     starts = _pretended(problem, scale, seed) if hidden else [centre, draws[1], 2 * centre - draws[1], draws[2]]
     target = {"prior": prior, "jacobian": jacobian, **problem.keywords}
     if not prior:
@@ -97,14 +96,14 @@ def _pretended(problem: "Problem", scale: np.ndarray, seed: int) -> list[np.ndar
     for i in bar(range(LABELINGS), desc="labelings", leave=False):
         # Half of the starts see the columns in their own units, half standardised.
         view = x if i % 2 else x / x.std(axis=0)
-        labels = KMeans(classes, n_init=1, random_state=seed + i).fit_predict(view)
+        labels = KMeans(classes, n_init=1, random_state=seed + i).fit_predict(view, sample_weight=problem.rows.weights)
         if len(named):  # clusters take the names of the labels that are known, or of the first start's clusters
             together = np.zeros((classes, classes))
             np.add.at(together, (labels[: len(named)], named), 1)
             labels = linear_sum_assignment(-together)[1][labels]
         named = named if len(named) else labels
         labels = np.concatenate([known, labels[len(known) :]])
-        rows = Rows(problem.rows.x, problem.rows.seen, jnp.asarray(labels, dtype=int))
+        rows = replace(problem.rows, y=np.asarray(labels, dtype=int))
         place = np.zeros_like(scale)
         found.append(climb(place, scale, problem.spec, rows, prior=True, jacobian=True, **problem.keywords)[0])
     return found

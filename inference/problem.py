@@ -8,10 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .compress import POINTS, TRIED, compress
 from .declare import Declared, declare
 from .errors import DataError, FitWarning, ModelError
 from .fit import Fit
 from .joint import Rows, lay_out
+from .standin import some
 from .structure import structure
 from .table import Schema, check_columns, make_spec, missing_feature, name_classes, read_labels, read_response, read_x
 from .target import constrain, prior_vectors, rows_apart_and_together, what_the_table_decides
@@ -20,7 +22,15 @@ from .target import constrain, prior_vectors, rows_apart_and_together, what_the_
 class Problem:
     """Data, checked and laid out, beside the model's structure."""
 
-    def __init__(self, model: Callable, x: Any, y: Any, target: str | None, labels: Sequence[Any] | None) -> None:
+    def __init__(
+        self,
+        model: Callable,
+        x: Any,
+        y: Any,
+        target: str | None,
+        labels: Sequence[Any] | None,
+        compression: bool = True,
+    ) -> None:
         self.model = declare(model)
         self.x, columns = read_x(x)
         check_columns(self.x, columns)
@@ -44,9 +54,11 @@ class Problem:
             i, j = np.argwhere(np.isnan(self.x))[0]
             raise missing_feature(self.model.name, i, columns[j])
         self.schema = Schema(columns, target, names)
-        self.rows = lay_out(self.x, self.y, self.shape)
+        every = lay_out(self.x, self.y, self.shape)
+        self.rows = some(every, TRIED)
         self._check_rows_independent()
         self._check_nothing_looks_at_what_is_missing()
+        self.rows, self.compression = self._compressed(every) if compression else (every, "all rows, as asked for")
 
     @property
     def keywords(self) -> dict[str, Any]:
@@ -56,9 +68,18 @@ class Problem:
         """Draws from the prior as flat unconstrained vectors, (draws, size)."""
         return np.asarray(prior_vectors(jax.random.key(seed), self.spec, self.rows, draws=draws, **self.keywords))
 
+    def _compressed(self, every: Rows) -> tuple[Rows, str]:
+        draws = self.prior_draws(0, 6 + POINTS)
+        # From the prior's centre out: far from it, functions of many shapes look like straight lines.
+        centre = np.median(draws, axis=0)
+        out = np.resize([0.03, 0.1, 0.3, 0.6, 1.0, 1.0], len(draws))
+        vectors = centre + out[:, None] * (draws - centre)
+        return compress(self.model, self.shape, self.spec, every, vectors[:6], vectors[6:])
+
     def _check_rows_independent(self) -> None:
         """Every fit and query adds up single rows: refuse a model in which rows see each other."""
-        few = np.unique(np.linspace(0, len(self.x) - 1, 6).astype(int))  # spread, for tables sorted by label
+        count = self.rows.x.shape[0]
+        few = np.unique(np.linspace(0, count - 1, 6).astype(int))  # spread, for tables sorted by label
         for vector in self.prior_draws(0, 8):
             apart, together = rows_apart_and_together(vector, self.spec, self.rows, few, **self.keywords)
             if np.isfinite(apart) or np.isfinite(together):
@@ -74,7 +95,7 @@ class Problem:
         """A prior may look at the table, but not at cells and labels that nobody saw."""
         x, y = self.rows.table
         known = self.rows.y.shape[0]
-        if self.rows.seen is None and known == len(self.x):
+        if self.rows.seen is None and known == self.rows.x.shape[0]:
             return
         other = x if self.rows.seen is None else jnp.where(self.rows.seen, x, x + self.spec.scale)
         filled_otherwise = Rows(other, None, y.at[known:].set(1))
@@ -117,6 +138,7 @@ class Problem:
             y=self.y,
             sample_stats=sample_stats or {},
             diagnostics=diagnostics,
+            compression=self.compression,
             warnings=tuple(warning),
         )
 

@@ -69,6 +69,7 @@ def nuts(
     warmup: int = 500,
     target: str | None = None,
     labels: Sequence[Any] | None = None,
+    compress: bool = True,
 ) -> Fit:
     """Draws from the posterior by the No-U-Turn sampler (Hoffman and Gelman 2014), preconditioned by the mode.
 
@@ -80,7 +81,7 @@ def nuts(
     seed, chains, draws = whole(seed, "seed", 0), whole(chains, "chains", 1), whole(draws, "draws", 4)
     warmup = whole(warmup, "warmup", 10)
     with jax.enable_x64(True):
-        problem = Problem(model, x, y, target, labels)
+        problem = Problem(model, x, y, target, labels, compress)
         centre, whiten, places, preconditioned = precondition(problem, seed)
         start, advance = _nuts_programs(problem.model, problem.shape, warmup)
         data = (jnp.asarray(centre), jnp.asarray(whiten), problem.spec, problem.rows)

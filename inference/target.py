@@ -16,23 +16,30 @@ from .structure import ProperDraws, Structure
 
 
 def log_likelihood(model: Declared, shape: Structure, values: dict[str, Array], spec: Spec, rows: Rows) -> Array:
-    """sum_i log P(x_i, y_i) over rows whose y is known, plus sum_i log sum_k P(x_i, k) over the others."""
+    """sum_i w_i log P(x_i, y_i) over rows whose y is known, plus sum_i w_i log sum_k P(x_i, k) over the others."""
+    weights = jnp.ones(rows.x.shape[0]) if rows.weights is None else rows.weights
+    return weights @ row_log_likelihoods(model, shape, values, spec, rows)
+
+
+def row_log_likelihoods(model: Declared, shape: Structure, values: dict[str, Array], spec: Spec, rows: Rows) -> Array:
+    """log P(x_i, y_i) of each row whose y is known, log sum_k P(x_i, k) of each other one, (rows,)."""
     known = rows.y.shape[0]
 
     def term(x: Array, seen: Array | None, y: Array) -> Array:
         return sum(row_terms(model, handlers.substitute(data=values), spec, x, seen, y).values())
 
     over_rows = jax.vmap(term, in_axes=(0, None if rows.seen is None else 0, 0))
-    total = jnp.zeros(())
+    parts = []
     head = None if rows.seen is None else rows.seen[:known]
     tail = None if rows.seen is None else rows.seen[known:]
     if known:
-        total += over_rows(rows.x[:known], head, rows.y).sum()
+        parts.append(over_rows(rows.x[:known], head, rows.y))
     if known < rows.x.shape[0]:
         same_label = jax.vmap(term, in_axes=(0, None if rows.seen is None else 0, None))
         labels = jnp.arange(shape.classes or 1)
-        total += jax.nn.logsumexp(jax.vmap(lambda k: same_label(rows.x[known:], tail, k))(labels), axis=0).sum()
-    return total
+        each = jax.vmap(lambda k: same_label(rows.x[known:], tail, k))(labels)
+        parts.append(jax.nn.logsumexp(each, axis=0))
+    return jnp.concatenate(parts)
 
 
 def lifted(model: Declared, shape: Structure, vector: Array, spec: Spec, rows: Rows) -> Lift:
@@ -43,7 +50,7 @@ def lifted(model: Declared, shape: Structure, vector: Array, spec: Spec, rows: R
     """
     lift = Lift(split(vector, shape.sites))
     with lift:
-        model(*rows.table, spec)
+        model(*rows.table, replace(spec, rows=rows.x.shape[0]))
     return lift
 
 
@@ -77,7 +84,7 @@ def prior_vectors(key: Array, spec: Spec, rows: Rows, *, model: Declared, shape:
 
     def one(key: Array) -> Array:
         with handlers.trace() as trace, ProperDraws(), handlers.seed(rng_seed=key):
-            model(*rows.table, spec)
+            model(*rows.table, replace(spec, rows=rows.x.shape[0]))
         free = [biject_to(trace[name]["fn"].support).inv(trace[name]["value"]) for name, _ in shape.sites]
         return jnp.concatenate([value.ravel() for value in free])
 

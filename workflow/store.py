@@ -51,6 +51,7 @@ def save(fit: Fit, folder: str | Path) -> xr.DataTree:
         "units": {name: np.asarray(getattr(spec, name)).tolist() for name in ("loc", "scale", "y_loc", "y_scale")},
         "sizes": {name: getattr(spec, name) for name in ("rows", "features", "classes")},
         "diagnostics": fit.diagnostics,
+        "compression": fit.compression,
         "warnings": fit.warnings,
     }
     text = json.dumps(record, indent=1) + "\n"
@@ -149,5 +150,6 @@ def _read(record: dict[str, Any], folder: Path) -> Fit:
         y=y,
         sample_stats=stats,
         diagnostics=record["diagnostics"],
+        compression=record["compression"],
         warnings=tuple(record["warnings"]),
     )

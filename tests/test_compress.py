@@ -1,0 +1,191 @@
+"""Few weighted rows with the likelihood of all: which models allow it is found out, and their fits are the same."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+from bayeszoo.inference import map_estimate, nuts
+from bayeszoo.inference.moments import moments, sigma_points, spread_rows
+from bayeszoo.inference.problem import Problem
+from bayeszoo.inference.recombine import recombine
+from bayeszoo.inference.target import log_target
+from bayeszoo.models import (
+    fixed_variance_mixture,
+    gaussian_naive_bayes,
+    linear_regression,
+    polynomial,
+    softmax_regression,
+)
+from numpyro import plate, sample
+from numpyro.diagnostics import effective_sample_size
+from sklearn.datasets import load_iris
+
+X = load_iris(as_frame=True).data
+CODES = load_iris().target
+HOLES = X.mask(np.random.default_rng(0).random(X.shape) < 0.1)
+WIDTH = X["petal width (cm)"].rename("width")
+FEW = X.round(0)  # 57 different rows of 150 in the first two columns
+SOME = np.where(np.arange(150) % 3 > 0, CODES.astype(object), None)
+COUNTS = np.random.default_rng(0).poisson(np.exp(FEW.iloc[:, 0] - 5))
+
+
+def discriminant(x, y=None, *, spec, own=True):
+    """P(x | y) = Normal(mu_y, Sigma_y) with a Sigma for each label, or one for all."""
+    k, d = spec.classes, spec.features
+    pi = sample("pi", dist.Dirichlet(jnp.ones(k)))
+    mu = sample("mu", dist.Normal(spec.loc, 2 * spec.scale).expand([k, d]).to_event(2))
+    factor = sample("factor", dist.LKJCholesky(d, 2.0).expand([k] if own else []).to_event(int(own)))
+    sd = sample("sd", dist.HalfNormal(spec.scale).expand([k, d] if own else [d]).to_event(1 + own))
+    scale = sd[..., None] * factor
+    with plate("row", spec.rows):
+        y = sample("y", dist.Categorical(pi), obs=y)
+        sample("x", dist.MultivariateNormal(mu[y], scale_tril=scale[y] if own else scale), obs=x)
+
+
+def bernoulli_naive_bayes(x, y=None, *, spec):
+    p = sample("p", dist.Beta(1, 1).expand([spec.classes, spec.features]).to_event(2))
+    pi = sample("pi", dist.Dirichlet(jnp.ones(spec.classes)))
+    with plate("row", spec.rows):
+        y = sample("y", dist.Categorical(pi), obs=y)
+        sample("x", dist.BernoulliProbs(p[y]).to_event(1), obs=x)
+
+
+def poisson_regression(x, y=None, *, spec):
+    w = sample("w", dist.Normal(0, 1).expand([spec.features]).to_event(1))
+    b = sample("b", dist.Normal(0, 3))
+    with plate("row", spec.rows):
+        sample("y", dist.Poisson(jnp.exp(b + (x - spec.loc) @ w)), obs=y)
+
+
+def students_regression(x, y=None, *, spec):
+    w = sample("w", dist.Normal(0, 1).expand([spec.features]).to_event(1))
+    with plate("row", spec.rows):
+        sample("y", dist.StudentT(4.0, (x - spec.loc) @ w, 1.0), obs=y)
+
+
+def informed_regression(x, y=None):
+    b = sample("b", dist.Normal(x[:, 0].max(), 1.0))
+    sample("y", dist.Normal(b * x[:, 0], 1.0), obs=y)
+
+
+CASES = {
+    "naive Bayes": (gaussian_naive_bayes, X, CODES, 6, "mean and spread"),
+    "naive Bayes, missing features": (gaussian_naive_bayes, HOLES, CODES, 46, "mean and spread"),
+    "labelled normals of fixed width": (fixed_variance_mixture, X, CODES, 3, "the mean"),
+    "regression": (linear_regression, X.iloc[:, :3], WIDTH, 8, "mean and covariance"),
+    "regression, fixed sigma": (partial(linear_regression, sigma=0.2), X.iloc[:, :3], WIDTH, 8, "mean and covariance"),
+    "quadratic discriminant": (discriminant, X, CODES, 24, "mean and covariance"),
+    "linear discriminant": (partial(discriminant, own=False), X, CODES, 24, "mean and covariance"),
+    "bits": (bernoulli_naive_bayes, X.median() < X, CODES, 14, "equal rows counted"),
+    "counts, few different rows": (poisson_regression, FEW.iloc[:, :1], COUNTS, 32, "equal rows counted"),
+    "softmax, few different rows": (softmax_regression, FEW.iloc[:, :2], CODES, 18, "equal rows counted"),
+    "hidden labels, few different rows": (partial(fixed_variance_mixture, k=2), FEW.iloc[:, :2], None, 13, "equal"),
+    "some labels hidden": (gaussian_naive_bayes, X, SOME, 56, "mean and spread"),
+}
+
+
+@pytest.mark.parametrize(("model", "x", "y", "rows", "kind"), CASES.values(), ids=CASES)
+def test_the_likelihood_is_that_of_all_rows(model, x, y, rows, kind):
+    """At other parameters than those that the engine looked at."""
+    with jax.enable_x64(True):
+        few, every = (Problem(model, x, y, None, None, compression) for compression in (True, False))
+        assert few.compression.startswith(f"150 rows as {rows}, {kind}")
+        assert every.compression == "all rows, as asked for"
+        a, b = (
+            np.array(
+                [
+                    float(log_target(v, p.spec, p.rows, prior=True, jacobian=True, **p.keywords))
+                    for v in few.prior_draws(7, 5)
+                ]
+            )
+            for p in (few, every)
+        )
+    constant = (a - b)[np.abs(b).argmin()]
+    np.testing.assert_allclose(a - constant, b, rtol=1e-9)
+
+
+@pytest.mark.parametrize("case", ["naive Bayes, missing features", "regression", "counts, few different rows"])
+def test_the_mode_is_that_of_all_rows(case):
+    model, x, y, *_ = CASES[case]
+    few, every = (map_estimate(model, x, y, compress=compress) for compress in (True, False))
+    for name, value in every.params.items():
+        np.testing.assert_allclose(few.params[name], value, rtol=1e-5, atol=1e-6 * np.abs(value).max(), err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("model", "x", "y", "why"),
+    [
+        (students_regression, X.iloc[:, :3], WIDTH, "tells apart"),
+        (softmax_regression, X, CODES, "tells apart"),
+        (partial(fixed_variance_mixture, k=3), X, None, "hidden labels"),
+        (informed_regression, FEW.iloc[:, :1], COUNTS, "looks at them"),
+    ],
+)
+def test_rows_that_the_likelihood_tells_apart_stay(model, x, y, why):
+    fit = map_estimate(model, x, y)
+    assert fit.compression.startswith("all 150 rows")
+    assert why in fit.compression
+
+
+def test_the_posterior_is_that_of_all_rows():
+    """Means of 5 parameters within 5 Monte Carlo errors of each other (false-alarm rate 3e-6)."""
+    few, every = (nuts(linear_regression, X.iloc[:, :3], WIDTH, compress=compress) for compress in (True, False))
+    for name, a in few.params.items():
+        b = every.params[name]
+        error = np.hypot(*(z.std((0, 1)) / np.sqrt(effective_sample_size(z)) for z in (a, b)))
+        assert np.all(np.abs(a.mean((0, 1)) - b.mean((0, 1))) < 5 * error)
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_moments_merge_and_keep_their_digits(full):
+    rng = np.random.default_rng(0)
+    z, group, weights = 1e8 + rng.normal(size=(5000, 3)), rng.integers(3, size=5000), rng.integers(1, 4, size=5000)
+    whole = moments(z, group, weights.astype(float), 4, full=full)
+    parts = [moments(z[s], group[s], weights[s].astype(float), 4, full=full) for s in (slice(0, 700), slice(700, None))]
+    merged = parts[0].merge(parts[1])
+    for g in range(3):
+        rows = np.repeat(z[group == g] - 1e8, weights[group == g], axis=0)
+        want = np.cov(rows.T, ddof=0) * len(rows)
+        for got in (whole, merged):
+            np.testing.assert_allclose(got.mean[g] - 1e8, rows.mean(axis=0), atol=1e-7)
+            np.testing.assert_allclose(got.scatter[g], want if full else np.diag(want), rtol=1e-6, atol=1e-3)
+    assert whole.count[3] == 0
+    points, where, w = (sigma_points if full else spread_rows)(whole)
+    again = moments(points, where, w, 4, full=full)
+    np.testing.assert_allclose(again.count, whole.count)
+    np.testing.assert_allclose(again.scatter, whole.scatter, rtol=1e-6, atol=1e-3)
+
+
+def test_collinear_columns_have_sigma_points():
+    z = np.random.default_rng(0).normal(size=(100, 2)) @ np.array([[1.0, 2.0, 0.0], [0.0, 1.0, 0.0]])
+    of = moments(z, np.zeros(100, dtype=int), np.ones(100), 1, full=True)
+    points, _, w = sigma_points(of)
+    np.testing.assert_allclose(np.cov(points.T, aweights=w, ddof=0), np.cov(z.T, ddof=0), atol=1e-12)
+
+
+def test_recombined_rows_have_the_sums_of_all():
+    rng = np.random.default_rng(0)
+    features = np.column_stack([np.ones(3000), rng.normal(size=(3000, 20))])
+    weights = rng.integers(1, 4, size=3000).astype(float)
+    index, w = recombine(features, weights)
+    assert len(index) <= 21
+    assert (w > 0).all()
+    np.testing.assert_allclose(w @ features[index], weights @ features, rtol=1e-10, atol=1e-8)
+
+
+def test_any_likelihood_of_few_features_is_compressed():
+    """Neither a cubic in two columns (r = 28 features with y) nor bits in 12 columns have moments that would do."""
+    rng = np.random.default_rng(0)
+    x, label = rng.normal(size=(5000, 2)), rng.integers(3, size=5000)
+    bits = rng.random((5000, 12)) < 0.3 + 0.1 * label[:, None]
+    cubic = partial(linear_regression, hypothesis=partial(polynomial, degree=3))
+    cases = ((cubic, x, x[:, 0] ** 2 + rng.normal(size=5000), 30), (bernoulli_naive_bayes, bits, label, 39))
+    for model, data, y, most in cases:
+        few, every = (map_estimate(model, data, y, compress=compress) for compress in (True, False))
+        assert "some of the rows, reweighted" in few.compression
+        assert int(few.compression.split()[3].rstrip(",")) <= most
+        for name, value in every.params.items():
+            np.testing.assert_allclose(few.params[name], value, rtol=1e-5, atol=1e-6 * np.abs(value).max())

@@ -2,9 +2,9 @@
 
 import copy
 import inspect
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -16,12 +16,11 @@ from .errors import ModelError
 
 
 class Constant:
-    """A value that Python cannot hash (a list, an array): a copy of it, equal where its content is."""
+    """A copy of a hyperparameter of any kind; equal where the content is."""
 
     def __init__(self, value: Any) -> None:
         self.value = copy.deepcopy(value)
-        array = np.asarray(value)
-        self.content = (type(value), array.shape, array.tobytes() if array.dtype != object else id(value))
+        self.content = content(self.value)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Constant) and self.content == other.content
@@ -34,15 +33,28 @@ class Constant:
 class Declared:
     """A model function with its bound hyperparameters; equal bindings are equal, so compiled programs are shared.
 
-    around: the values that the function reads from outside, so that a changed one compiles anew.
+    reads: the content of all that the function reads, so that a changed global or attribute compiles anew.
     """
 
     function: Callable
-    keywords: tuple[tuple[str, Hashable], ...] = ()
-    around: tuple[tuple[str, Hashable], ...] = ()
+    keywords: tuple[tuple[str, Constant], ...]
+    reads: Hashable
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:  # every call of a compiled program asks for it
+        return hash((self.function, self.keywords, self.reads))
 
     def __call__(self, x: Array, y: Array, spec: Spec) -> Any:
-        """Give x and y to the arguments of these names, else to the ones that have no value yet, in their order."""
+        """Give x and y to the arguments of these names, else to the ones that have no value yet, in their order.
+
+        Raises ModelError where the function reads other values now: programs that were compiled go on with the old
+        ones, and one answer would not go with another.
+        """
+        if content(self.function) != self.reads:
+            raise ModelError(f"what {self.name} reads from outside has changed since it was fitted; fit it again.")
         parameters = inspect.signature(self.function).parameters
         keywords = self.hyperparameters
         if "spec" in parameters:
@@ -60,7 +72,7 @@ class Declared:
     @property
     def hyperparameters(self) -> dict[str, Any]:
         """The bound keywords, as the user gave them."""
-        return {name: v.value if isinstance(v, Constant) else v for name, v in self.keywords}
+        return {name: constant.value for name, constant in self.keywords}
 
     @property
     def name(self) -> str:
@@ -72,53 +84,55 @@ def declare(model: Callable) -> Declared:
     if not callable(model):
         raise ModelError(f"a model is a function with NumPyro sites, got {model!r}.")
     if not isinstance(model, partial):
-        return Declared(model, (), _around(model, set()))
+        return Declared(model, (), content(model))
     if model.args:
         raise ModelError("bind a model's hyperparameters by keyword in functools.partial, not by position.")
     items = sorted(model.keywords.items())
-    around = _around(model.func, set())
-    for _, value in items:
-        around += _around(value, set())
-    return Declared(model.func, tuple((name, _hashable(value)) for name, value in items), around)
+    return Declared(model.func, tuple((name, Constant(value)) for name, value in items), content(model.func))
 
 
-def _hashable(value: Any) -> Hashable:
-    try:
-        hash(value)
-    except TypeError:
-        return Constant(value)
-    return value
+PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
 
-def _around(function: Any, seen: set[int]) -> tuple[tuple[str, Hashable], ...]:
-    """Numbers, text and arrays that a function reads from its globals, its closure and its object, and so on.
+def content(value: Any, seen: tuple[int, ...] = ()) -> Hashable:
+    """What a value holds, as something to compare: numbers, arrays, containers, objects, and all a function reads.
 
-    Compiled programs are kept by the model function, and would go on with the old values after these have changed.
+    Compiled programs are kept by it: a changed global, closure or attribute compiles anew.
     """
-    while isinstance(function, partial):
-        function = function.func
-    if id(function) in seen or not callable(function) or isinstance(function, type):
-        return ()
-    seen.add(id(function))
-    found: dict[str, Any] = {}
-    if inspect.isfunction(function):
-        outside = inspect.getclosurevars(function)
-        found = {**outside.globals, **outside.nonlocals}
-    elif inspect.ismethod(function):
-        found = {"self": function.__self__, "function": function.__func__}
-    else:
-        found = {**getattr(function, "__dict__", {}), "function": type(function).__call__}
-    values: list[tuple[str, Hashable]] = []
-    for name, value in sorted(found.items()):
-        if isinstance(value, bool | int | float | str | tuple | list | np.ndarray | Array):
-            values.append((name, Constant(value)))
-        elif callable(value) and not _of_a_library(value):
-            values += _around(value, seen)
-    return tuple(values)
+    if isinstance(value, PLAIN):
+        return type(value), repr(value) if isinstance(value, float) else value  # a nan is not equal to itself
+    if id(value) in seen or inspect.ismodule(value) or isinstance(value, type) or _of_a_library(value):
+        return type(value).__name__, getattr(value, "__name__", None)
+    inside = (*seen, id(value))
+    if isinstance(value, partial):
+        return content((value.func, value.args, value.keywords), inside)
+    if isinstance(value, Mapping):
+        return type(value), tuple((content(k, inside), content(v, inside)) for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return type(value), tuple(content(one, inside) for one in value)
+    if hasattr(value, "__array__"):
+        array = np.asarray(value)
+        if array.dtype != object:
+            return type(value), array.dtype.str, array.shape, array.tobytes()
+        return type(value), array.shape, tuple(content(one, inside) for one in array.ravel())
+    if inspect.isfunction(value):
+        outside = inspect.getclosurevars(value)
+        defaults = (value.__defaults__, value.__kwdefaults__)
+        return value, content({**outside.globals, **outside.nonlocals}, inside), content(defaults, inside)
+    if inspect.ismethod(value):
+        return value.__func__, content(value.__self__, inside)
+    held = getattr(value, "__dict__", None)
+    if held is None:
+        return type(value), id(value)
+    reads = type(value).__call__ if callable(value) else None
+    return type(value), content(held, inside), content(reads, inside)
 
 
 def _of_a_library(value: Any) -> bool:
-    module = (getattr(value, "__module__", None) or type(value).__module__).partition(".")[0]
+    """A function of JAX and the like, which reads nothing of the user's."""
+    if not callable(value):
+        return False
+    module = (getattr(value, "__module__", None) or "").partition(".")[0]
     return module in ("jax", "jaxlib", "numpyro", "numpy", "scipy", "builtins", "functools")
 
 

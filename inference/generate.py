@@ -13,7 +13,7 @@ from jax import Array
 from .declare import Declared
 from .errors import QueryError
 from .joint import drawn_row
-from .queries import log_label_prior
+from .queries import log_label_prior, needs_joint
 from .table import few, whole
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def generate(fit: "Fit", n: int, *, label: Any = None, seed: int = 0) -> xr.Data
 
     Raises QueryError for a model without P(x), and for a label that it does not know.
     """
-    prior = log_label_prior(fit, draws=True)  # refuses a model that has no P(x)
+    needs_joint(fit, "generate, P(x | y)")
+    prior = log_label_prior(fit, draws=True)
     n, seed = whole(n, "n", 1), whole(seed, "seed", 0)
     flat = np.exp(prior.values.reshape(-1, prior.sizes["label"]))
     labels = list(fit.label_coordinate.tolist())

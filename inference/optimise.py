@@ -1,6 +1,6 @@
 """Modes of the log density: L-BFGS from a start, then Newton's steps with the exact Hessian."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -158,11 +158,14 @@ def _rises(f: Callable, axes_of: Callable, u: np.ndarray, value: float) -> bool:
     unidentified (adding a constant to every logit); one that costs on the way back but never on the way out means that
     the maximum lies at infinity (Albert and Anderson 1984: complete and quasi-complete separation).
     """
-    directions = [u]
-    if u.size <= DENSE:
-        curvature, axes = axes_of(u)
-        directions += list(np.linalg.norm(u) * axes[:, curvature < 1e-6 * max(curvature.max(), 1e-9)].T)
-    for step in directions:
+
+    def directions() -> Iterator[np.ndarray]:
+        yield u
+        if u.size <= 5 * DENSE:  # a whole Hessian once is affordable where one each step is not
+            curvature, axes = axes_of(u)
+            yield from np.linalg.norm(u) * axes[:, curvature < 1e-6 * max(curvature.max(), 1e-9)].T
+
+    for step in directions():
         ahead, back = (f(u + side * step)[0] - value for side in (1, -1))
         if min(ahead, back) < 1e-4 and max(ahead, back) > 0.1:
             return True

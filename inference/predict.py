@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from jax import Array
 from numpyro import handlers
+from numpyro.distributions import Distribution
 
 from .arviz import draw_rows
 from .declare import Declared
@@ -33,7 +34,8 @@ def predict(
     A label: ``label``, the most probable, dims (row), and ``probability``, dims (row, label_name).
     A response: ``mean``, ``sd`` and the central ``interval`` from ``lower`` to ``upper``, dims (row), in the unit of y.
     Mean and sd are exact given the parameter draws (E y = E E(y | theta), Var y = E Var(y | theta) + Var E(y | theta));
-    the interval is that of one draw of y a parameter draw, or of 4,000 for a point estimate.
+    the interval is exact for a point estimate of a distribution with a quantile function, else that of one draw of y a
+    parameter draw, or of 4,000 of a point estimate.
     With ``draws``: y itself, dims (chain, draw, row), as many as the fit has; 4,000 in one chain of a point estimate.
     A discriminative model's draw of y is of the parameter draw at its place, so that rows vary together. A generative
     model's is of P(y_i | x_i, D), each row for itself, as every x_i is evidence about the parameters, too.
@@ -52,16 +54,14 @@ def predict(
     blocks = _response_draws(fit, values, seed)
     if draws:
         return _drawn(fit, np.concatenate(list(blocks), axis=1).reshape(*_axes(fit), -1))
-    tail = (1 - interval) / 2
-    lower, upper = np.concatenate([np.quantile(y, [tail, 1 - tail], axis=0) for y in blocks], axis=1)
-    with jax.enable_x64(True):
-        try:
-            mean, variance = _moments(fit.flat_params, jnp.asarray(values), fit.spec, model=fit.model)
-        except NotImplementedError:
-            mean = variance = np.nan
+    mean, variance = _moments_or_nan(fit, values)
     if not np.all(np.isfinite(variance)):
         raise QueryError(f"P(y | x) of {fit.model.name} has no mean or no variance; ask predict(x, draws=True).")
-    answers = {"mean": np.asarray(mean), "sd": np.sqrt(variance), "lower": lower, "upper": upper}
+    tails = np.array([(1 - interval) / 2, (1 + interval) / 2])
+    limits = _quantiles_of_a_point(fit, values, tails)
+    if limits is None:
+        limits = np.concatenate([np.quantile(y, tails, axis=0) for y in blocks], axis=1)
+    answers = {"mean": mean, "sd": np.sqrt(variance), "lower": limits[0], "upper": limits[1]}
     return xr.Dataset({name: ("row", value) for name, value in answers.items()}, {"row": np.arange(len(values))})
 
 
@@ -96,18 +96,32 @@ def _drawn(fit: "Fit", values: np.ndarray) -> xr.DataArray:
     return xr.DataArray(values, coords, ("chain", "draw", "row"), name=fit.schema.target)
 
 
+def _site_y(values: dict[str, Array], x: Array, spec: Any, model: Declared) -> Distribution:
+    """P(y | x) of one row x (features,), as the distribution of the site."""
+    with handlers.trace() as trace, handlers.substitute(data=values):
+        model(x[None], jnp.zeros(1), one_row(spec))
+    return trace["y"]["fn"]
+
+
+def _moments_or_nan(fit: "Fit", values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    with jax.enable_x64(True):
+        try:
+            mean, variance = _moments(fit.flat_params, jnp.asarray(values), fit.spec, model=fit.model)
+        except NotImplementedError:  # NumPyro has no formula for it
+            return np.full(len(values), np.nan), np.full(len(values), np.nan)
+        return np.asarray(mean), np.asarray(variance)
+
+
 @partial(jax.jit, static_argnames=("model",))
 def _moments(params: dict[str, Array], x: Array, spec: Any, *, model: Declared) -> tuple[Array, Array]:
     """Mean and variance of y in each row over all draws."""
 
-    def row(values: dict[str, Array], x: Array) -> tuple[Array, Array]:
-        with handlers.trace() as trace, handlers.substitute(data=values):
-            model(x[None], jnp.zeros(1), one_row(spec))
-        y = trace["y"]["fn"]
-        return y.mean.reshape(()), y.variance.reshape(())
-
     def each(values: dict[str, Array]) -> tuple[Array, Array]:
-        return jax.vmap(row, in_axes=(None, 0))(values, x)
+        def row(x: Array) -> tuple[Array, Array]:
+            y = _site_y(values, x, spec, model)
+            return y.mean.reshape(()), y.variance.reshape(())
+
+        return jax.vmap(row)(x)
 
     origin, _ = each(jax.tree.map(lambda value: value[0], params))  # distances from it lose no digits when squared
 
@@ -118,6 +132,26 @@ def _moments(params: dict[str, Array], x: Array, spec: Any, *, model: Declared) 
     draws = jax.tree.leaves(params)[0].shape[0]
     (first, second), _ = jax.lax.scan(add, (jnp.zeros_like(origin), jnp.zeros_like(origin)), params)
     return origin + first / draws, second / draws - (first / draws) ** 2
+
+
+def _quantiles_of_a_point(fit: "Fit", values: np.ndarray, tails: np.ndarray) -> np.ndarray | None:
+    """Quantiles of P(y | x) at a point, (tails, rows); None of several draws, or where NumPyro has no formula."""
+    if fit.draws_shape != (1, 1):
+        return None
+    with jax.enable_x64(True):
+        point = {name: jnp.asarray(value[0]) for name, value in fit.flat_params.items()}
+        try:
+            return np.asarray(_quantiles(point, jnp.asarray(values), fit.spec, jnp.asarray(tails), model=fit.model))
+        except NotImplementedError:  # NumPyro has no formula for it
+            return None
+
+
+@partial(jax.jit, static_argnames=("model",))
+def _quantiles(point: dict[str, Array], x: Array, spec: Any, tails: Array, *, model: Declared) -> Array:
+    def row(x: Array) -> Array:
+        return _site_y(point, x, spec, model).icdf(tails[:, None]).reshape(tails.shape)
+
+    return jax.vmap(row)(x).T
 
 
 def _response_draws(fit: "Fit", values: np.ndarray, seed: int) -> Iterator[np.ndarray]:

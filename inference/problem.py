@@ -15,7 +15,17 @@ from .fit import Fit
 from .joint import Rows, lay_out
 from .standin import some
 from .structure import structure
-from .table import Schema, check_columns, make_spec, missing_feature, name_classes, read_labels, read_response, read_x
+from .table import (
+    Schema,
+    check_columns,
+    make_spec,
+    missing_feature,
+    name_classes,
+    read_labels,
+    read_response,
+    read_x,
+    row_name,
+)
 from .target import constrain, prior_vectors, rows_apart_and_together, what_the_table_decides
 
 
@@ -52,7 +62,7 @@ class Problem:
         self.shape = structure(self.model, self.spec)
         if not self.shape.generative and np.isnan(self.x).any():
             i, j = np.argwhere(np.isnan(self.x))[0]
-            raise missing_feature(self.model.name, i, columns[j])
+            raise missing_feature(self.model.name, row_name(x, i), columns[j])
         self.schema = Schema(columns, target, names)
         every = lay_out(self.x, self.y, self.shape)
         self.rows = some(every, TRIED)
@@ -81,9 +91,14 @@ class Problem:
         count = self.rows.x.shape[0]
         few = np.unique(np.linspace(0, count - 1, 6).astype(int))  # spread, for tables sorted by label
         for vector in self.prior_draws(0, 8):
-            apart, together = rows_apart_and_together(vector, self.spec, self.rows, few, **self.keywords)
+            apart, together, same = rows_apart_and_together(vector, self.spec, self.rows, few, **self.keywords)
             if np.isfinite(apart) or np.isfinite(together):
                 break
+        if not same:
+            raise ModelError(
+                f"a site of {self.model.name} observes a function of x or y, and not x or y as given; transform the "
+                "table first, or use a TransformedDistribution."
+            )
         if not np.isclose(apart, together, rtol=1e-6, atol=1e-6, equal_nan=True):
             raise ModelError(
                 f"the rows of {self.model.name} are not independent given its parameters (the log-likelihood of "

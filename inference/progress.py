@@ -1,4 +1,4 @@
-"""A bar for what takes longer than two seconds."""
+"""Progress bars: of sampling from its start, of anything else after two seconds."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -11,8 +11,8 @@ bar = partial(tqdm, delay=2)
 
 
 def chunks(steps: int, name: str) -> Iterator[int]:
-    """The sizes of the compiled calls that make ``steps`` steps together."""
-    with bar(total=steps, desc=name, unit=" steps") as shown:
+    """The sizes of the compiled calls that make ``steps`` steps together; the first one compiles."""
+    with tqdm(total=steps, desc=name, unit=" steps") as shown:
         for start in range(0, steps, CHUNK):
             size = min(CHUNK, steps - start)
             yield size

@@ -128,7 +128,7 @@ def log_likelihood(fit: "Fit", x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.moveaxis(each.reshape(len(x), *fit.draws_shape), 0, -1)
 
 
-def _needs_joint(fit: "Fit", question: str) -> None:
+def needs_joint(fit: "Fit", question: str) -> None:
     if not fit.shape.generative:
         raise QueryError(
             f"{fit.model.name} declares P(y | x) only, so it cannot answer {question}; fit a generative model, "
@@ -142,26 +142,26 @@ def _needs_joint(fit: "Fit", question: str) -> None:
 
 def log_joint(fit: "Fit", x: Any, *, draws: bool = False) -> xr.DataArray:
     """log P(x_i, y = k), dims ([chain, draw,] row, label)."""
-    _needs_joint(fit, "log_joint, P(x, y)")
+    needs_joint(fit, "log_joint, P(x, y)")
     return _per_label(fit, read_x(x, fit.schema)[0], draws)
 
 
 def log_marginal(fit: "Fit", x: Any, *, draws: bool = False) -> xr.DataArray:
     """log P(x_i) = log sum_k P(x_i, y = k), dims ([chain, draw,] row)."""
-    _needs_joint(fit, "log_marginal, P(x)")
+    needs_joint(fit, "log_marginal, P(x)")
     return _log_sum(_per_label(fit, read_x(x, fit.schema)[0], draws))
 
 
 def log_label_prior(fit: "Fit", *, draws: bool = False) -> xr.DataArray:
     """log P(y = k), dims ([chain, draw,] label)."""
-    _needs_joint(fit, "log_label_prior, P(y)")
+    needs_joint(fit, "log_label_prior, P(y)")
     any_row = np.asarray(fit.spec.loc)[None]
     return _per_label(fit, any_row, draws, sites=("y",)).isel(row=0, drop=True)
 
 
 def log_class_conditional(fit: "Fit", x: Any, *, draws: bool = False) -> xr.DataArray:
     """log P(x_i | y = k) = log P(x_i, k) - log P(k), dims ([chain, draw,] row, label)."""
-    _needs_joint(fit, "log_class_conditional, P(x | y)")
+    needs_joint(fit, "log_class_conditional, P(x | y)")
     answer = _per_label(fit, read_x(x, fit.schema)[0], draws)
     return (answer - log_label_prior(fit, draws=draws)).transpose(*answer.dims)
 

@@ -32,18 +32,21 @@ Axes = tuple[tuple[str, int], ...]
 def relabel(fit: Fit) -> Fit:
     """The fit with every draw's labels renamed, and how many draws had other names in diagnostics ``renamed_draws``.
 
-    A model with a seen label, without a label, or that tells its labels apart is returned as it came.
+    Labels that some row shows keep their names. A model without a label, or that tells its labels apart, is returned
+    as it came.
     """
-    if fit.shape.classes is None or np.any(fit.y >= 0) or not fit.shape.generative:
+    free = np.setdiff1d(np.arange(fit.shape.classes or 0), fit.y)
+    if len(free) < 2 or not fit.shape.generative:
         return fit
     rows = fit.x[np.linspace(0, len(fit.x) - 1, min(ROWS, len(fit.x))).astype(int)]
-    axes = _label_axes(fit, rows[:20])
+    axes = _label_axes(fit, rows[:20], free)
     if axes is None:
         return fit
     log_p = log_label_posterior(fit, rows, draws=True).stack(s=("chain", "draw")).transpose("s", "row", "label").values
     pivot = int(log_marginal(fit, rows, draws=True).sum("row").values.argmax())
-    cost = -np.einsum("ik,sij->skj", np.exp(log_p[pivot]), np.maximum(log_p, -1e3))
-    order = np.array([linear_sum_assignment(one)[1] for one in cost])
+    cost = -np.einsum("ik,sij->skj", np.exp(log_p[pivot][:, free]), np.maximum(log_p[..., free], -1e3))
+    order = np.tile(np.arange(fit.shape.classes), (len(cost), 1))
+    order[:, free] = free[[linear_sum_assignment(one)[1] for one in cost]]
     renamed = int(np.any(order != np.arange(fit.shape.classes), axis=1).sum())
     if renamed == 0:
         return fit
@@ -65,7 +68,7 @@ def _renamed(params: dict[str, np.ndarray], order: np.ndarray, axes: Axes) -> di
     return params
 
 
-def _label_axes(fit: Fit, rows: np.ndarray) -> Axes | None:
+def _label_axes(fit: Fit, rows: np.ndarray, free: np.ndarray) -> Axes | None:
     """The axes of parameters that hold one value a label; None where the model tells labels apart.
 
     Found by trial: renaming labels along them, and along no fewer, must rename the columns of log P(x, y) and leave
@@ -84,7 +87,8 @@ def _label_axes(fit: Fit, rows: np.ndarray) -> Axes | None:
     few = {name: value[draws] for name, value in fit.flat_params.items()}
     prior, _ = _prior_and_derived(_with(fit, few))
     joint = log_joint(_with(fit, few), rows, draws=True).values[0]
-    cycle, swap = np.roll(np.arange(classes), 1), np.array([1, 0, *range(2, classes)])
+    cycle, swap = np.arange(classes), np.arange(classes)
+    cycle[free], swap[free[:2]] = np.roll(free, 1), free[1::-1]
     for axes in chain.from_iterable(combinations(candidates, n) for n in range(1, len(candidates) + 1)):
         for names in (cycle, swap):
             other = _with(fit, _renamed(few, np.tile(names, (len(draws), 1)), axes))

@@ -97,7 +97,7 @@ def _abstract_sites(model: Declared, spec: Spec, rows: int) -> dict[str, Any]:
     except Exception as error:
         # A user's function may fail in any way; what failed, and on what, is said in one sentence.
         reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-        raise ModelError(f"{model.name} cannot be run on a table of {rows} x {spec.features}: {reason}.") from error
+        raise ModelError(f"{model.name} cannot be run: {reason}.") from error
     return found
 
 

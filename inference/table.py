@@ -37,7 +37,8 @@ def read_x(x: Any, schema: Schema | None = None) -> tuple[np.ndarray, tuple[str,
         if twice is not None:
             raise DataError(f"two columns are named '{twice}'; give each a name of its own.")
     except DuplicateError as error:
-        raise DataError(f"two columns have one name; give each its own ({' '.join(str(error).split())})") from None
+        twice = str(error).partition("'")[2].partition("'")[0]
+        raise DataError(f"two columns are named '{twice}'; give each a name of its own.") from None
     except TypeError:
         values, columns = _array(x, schema)
     else:
@@ -45,7 +46,9 @@ def read_x(x: Any, schema: Schema | None = None) -> tuple[np.ndarray, tuple[str,
     infinite = np.argwhere(np.isinf(values))
     if len(infinite):
         i, j = infinite[0]
-        raise DataError(f"row {i}, column '{columns[j]}' is {values[i, j]}; replace it by a number or a missing value.")
+        raise DataError(
+            f"row {row_name(x, i)}, column '{columns[j]}' is {values[i, j]}; replace it by a number or a missing value."
+        )
     return values, columns
 
 
@@ -80,19 +83,40 @@ def _frame(frame: Any, has: list[str], schema: Schema | None) -> tuple[np.ndarra
         raise DataError(f"column '{absent[0]}' is missing; the table has {', '.join(has)}.")
     if len(frame) == 0 or not columns:
         raise DataError(f"expected at least one row and one column, got shape ({len(frame)}, {len(has)}).")
-    return np.column_stack([_numbers(frame[:, has.index(name)], name) for name in columns]), columns
+    native = frame.to_native()
+    return np.column_stack([_numbers(frame[:, has.index(name)], name, native) for name in columns]), columns
 
 
-def _numbers(column: Any, name: str) -> np.ndarray:
+def _numbers(column: Any, name: str, native: Any) -> np.ndarray:
     values = column.to_list()
     if not (column.dtype.is_numeric() or column.dtype == nw.Boolean):
-        strange = next((i for i, v in enumerate(values) if not (missing(v) or isinstance(v, int | float))), None)
+        strange = first_without_number(values)
         if strange is not None:
             raise DataError(
-                f"column '{name}' holds {values[strange]!r} in row {strange}, which is no number; "
-                "leave it out or encode it."
+                f"column '{name}' holds {values[strange]!r} in row {row_name(native, strange)}, which is no number; "
+                "correct it, or leave the column out or encode it."
             )
     return np.array([np.nan if missing(value) else value for value in values], dtype=np.float64)
+
+
+def first_without_number(values: Sequence[Any]) -> int | None:
+    """Where the first entry that is no number is, preferably text that does not even read as one; None without one."""
+    strange = [i for i, v in enumerate(values) if not (missing(v) or isinstance(v, int | float))]
+    return next((i for i in strange if not _reads_as_number(values[i])), next(iter(strange), None))
+
+
+def _reads_as_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def row_name(data: Any, i: int) -> Any:
+    """How the user calls row i: a pandas object's own index, else the number from 0."""
+    index = getattr(data, "index", None)
+    return i if index is None or callable(index) else index[i]
 
 
 def missing(value: Any) -> bool:
@@ -132,7 +156,8 @@ def _plain(values: Any) -> list[Any]:
     except TypeError:
         if isinstance(values, np.ma.MaskedArray):
             values = values.astype(object).filled(None)
-        array = values if isinstance(values, list | tuple) else np.asarray(values)
+        # pandas' arrays are listed as they are: NumPy makes floats of whole numbers where one is missing.
+        array = values if isinstance(values, list | tuple) or hasattr(values, "isna") else np.asarray(values)
         listed = (
             list(np.ravel(array)) if isinstance(array, np.ndarray) else list(array)
         )  # tolist() makes dates integers
@@ -146,6 +171,10 @@ def read_labels(y: Any, labels: Iterable[Any] | None = None) -> tuple[np.ndarray
     """
     values = _plain(y)
     present = [value for value in values if not missing(value)]
+    if len(present) < len(values) and all(isinstance(v, float) and v % 1 == 0 for v in present):
+        # Whole numbers that were made floats for want of a missing integer.
+        values = [None if missing(value) else int(value) for value in values]
+        present = [value for value in values if value is not None]
     try:
         unique = dict.fromkeys(present)
     except TypeError:
@@ -163,7 +192,7 @@ def read_labels(y: Any, labels: Iterable[Any] | None = None) -> tuple[np.ndarray
         raise DataError(f"labels must differ from one another, got {', '.join(map(str, labels))}.")
     strange = next((i for i, v in enumerate(values) if not missing(v) and v not in code), None)
     if strange is not None:
-        raise DataError(f"row {strange}: label {values[strange]!r} is not one of {few(labels)}.")
+        raise DataError(f"row {row_name(y, strange)}: label {values[strange]!r} is not one of {few(labels)}.")
     return np.array([-1 if missing(v) else code[v] for v in values], dtype=int), tuple(labels)
 
 
@@ -191,18 +220,21 @@ def name_classes(labels: tuple[Any, ...], classes: int, fixed: bool) -> tuple[An
 def read_response(y: Any, target: str) -> np.ndarray:
     """A numeric response as float64, shape (rows,). Raises DataError for text, missing and infinite values."""
     values = _plain(y)
-    for i, value in enumerate(values):
-        if missing(value):
-            raise DataError(f"row {i}: the response '{target}' is missing; drop the row or fill it in.")
-        if not isinstance(value, int | float):
-            raise DataError(
-                f"the response '{target}' must be numeric, got {value!r} in row {i}; "
-                "for labels use a model of labels, such as softmax_regression."
-            )
+    strange = first_without_number(values)
+    if strange is not None:
+        raise DataError(
+            f"the response '{target}' must be numeric, got {values[strange]!r} in row {row_name(y, strange)}; correct "
+            "it, or for labels use a model of labels, such as softmax_regression."
+        )
+    empty = next((i for i, value in enumerate(values) if missing(value)), None)
+    if empty is not None:
+        raise DataError(f"row {row_name(y, empty)}: the response '{target}' is missing; drop the row or fill it in.")
     numbers = np.array(values, dtype=np.float64)
     bad = np.flatnonzero(~np.isfinite(numbers))
     if len(bad):
-        raise DataError(f"row {bad[0]}: the response '{target}' is {numbers[bad[0]]}; drop the row or fill it in.")
+        raise DataError(
+            f"row {row_name(y, bad[0])}: the response '{target}' is {numbers[bad[0]]}; drop the row or fill it in."
+        )
     if len(numbers) and np.all(numbers == numbers[0]):
         raise DataError(f"the response '{target}' is {numbers[0]:g} in every row; there is nothing to explain.")
     return numbers

@@ -94,15 +94,20 @@ def prior_vectors(key: Array, spec: Spec, rows: Rows, *, model: Declared, shape:
 @partial(jax.jit, static_argnames=("model", "shape"))
 def rows_apart_and_together(
     vector: Array, spec: Spec, rows: Rows, few: Array, *, model: Declared, shape: Structure
-) -> tuple[Array, Array]:
-    """log-likelihood of a few rows as a sum over tables of one row, and as one table; equal if rows are independent."""
+) -> tuple[Array, Array, Array]:
+    """log-likelihood of a few rows as a sum over tables of one row, and as one table: equal if rows are independent.
+
+    And whether sites 'x' and 'y' observe the x and y that were given, and not a function of them.
+    """
     values = lifted(model, shape, vector, spec, rows).values
     x, y = (part[few] for part in rows.table)
     with handlers.trace() as trace, handlers.substitute(data=values):
         model(x, y, replace(spec, rows=few.shape[0]))
     sites = [trace[name] for name in ("x", "y") if name in trace and trace[name]["type"] == "sample"]
     together = sum(jnp.sum(scaled(site, site["fn"].log_prob(site["value"]))) for site in sites)
-    return log_likelihood(model, shape, values, spec, Rows(x, None, y)), together
+    given = {"x": x, "y": y}
+    same = [jnp.all(site["value"].ravel() == given[site["name"]].ravel()) for site in sites]
+    return log_likelihood(model, shape, values, spec, Rows(x, None, y)), together, jnp.all(jnp.stack(same))
 
 
 @partial(jax.jit, static_argnames=("model", "shape"))

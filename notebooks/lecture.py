@@ -84,6 +84,13 @@ ours = mixture.assign(x).values
 peer = KMeans(3, n_init=10, random_state=0).fit_predict(x)
 same = max(np.mean(np.array(names)[ours] == peer) for names in permutations(range(3)))
 assert same > 0.99
+soft = mixture.assign(x, soft=True).max("label")
+plt.scatter(*x.values.T, c=ours, cmap="viridis", s=12 * soft**4 + 2)
+centres = mixture.posterior()["mu"].isel(chain=0, draw=0)
+plt.plot(*centres.values.T, "r+", ms=14, mew=2, label="means, as k-means' centres")
+plt.gca().set(xlabel=x.columns[0], ylabel=x.columns[1], title="small dots: rows of which the mixture is unsure")
+plt.legend()
+plt.show()
 
 # %% [markdown]
 # ## Bayes' rule

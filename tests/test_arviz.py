@@ -1,6 +1,7 @@
 """ArviZ functions on a fit's tree, with no adaptation; the command line end to end."""
 
 import arviz as az
+import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -73,6 +74,19 @@ def test_stored_fit_answers_as_before(fits, tmp_path):
     np.testing.assert_array_equal(again.log_joint(IRIS.data), fit.log_joint(IRIS.data))
 
 
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def no_cache_of_programs_but_in_the_command_line(monkeypatch, cache):
+    """The command line's process keeps its compiled programs; the tests' process, which outlives it, does not."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    yield
+    jax.config.update("jax_compilation_cache_dir", None)
+
+
 def run(capsys, monkeypatch, *words):
     monkeypatch.setattr("sys.argv", ["bayeszoo", *map(str, words)])
     with pytest.raises(SystemExit) as stop:
@@ -85,7 +99,7 @@ def test_command_line_fits_penguins(capsys, monkeypatch, tmp_path):
     words = ("fit", "gaussian_naive_bayes", "penguins", "--target", "species", "--out", out)
     code, said = run(capsys, monkeypatch, *words)
     assert code == 0
-    assert "column 'island' is not numeric ('Torgersen' in row 0) and is left out" in said.out
+    assert "column 'island' is not numeric ('Torgersen' in row 1) and is left out" in said.out
     assert float(said.out.split("accuracy ")[1].split()[0]) > 0.9
     assert {p.stem for p in (out / "plots").glob("*.png")} == {"forest", "trace", "rank", "predictive", "generated"}
     code, said = run(capsys, monkeypatch, "generate", out, "--label", "Gentoo", "-n", "5")
@@ -137,6 +151,16 @@ def test_what_a_csv_file_brings(capsys, monkeypatch, tmp_path):
     assert "column 'day' is not numeric ('2026-01-01' in row 0) and is left out." in said.out
     assert "column 'none' has no value and is left out." in said.out
     assert "note: this run takes the place of the one in" in said.out
+
+    hole = csv(tmp_path / "hole.csv", a=np.where(np.arange(40) == 30, np.nan, numbers), b=numbers, kind=kind)
+    code, said = run(capsys, monkeypatch, "fit", "softmax_regression", hole, "--target", "kind")
+    assert "row 30, column 'a' is missing" in said.err
+    some = csv(tmp_path / "some.csv", a=numbers, kind=np.where(np.arange(40) < 9, "", kind))
+    code, said = fit(some, "--target", "kind", "--by", "map", "--no-plots", "--holdout", "0")
+    assert "note: 9 of 40 rows have no 'kind'; their labels are summed out." in said.out
+    (tmp_path / "semicolons.csv").write_text("a;b\n1;2\n")
+    assert "separate columns by commas" in fit(tmp_path / "semicolons.csv")[1].err
+    assert "did you mean gaussian_naive_bayes?" in run(capsys, monkeypatch, "fit", "naive_bayes", good)[1].err
 
 
 def test_labels_of_the_command_line(capsys, monkeypatch, tmp_path):

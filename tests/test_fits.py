@@ -53,6 +53,16 @@ def test_separable_labels_have_no_maximum(y):
     assert np.isfinite(map_estimate(softmax_regression, IRIS.data, y).diagnostics["log_density"])
 
 
+def test_a_label_that_one_column_gives_away_has_no_maximum_with_many_parameters():
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(1500, 140))
+    x[:, 0] = rng.random(1500) < 0.1
+    y = np.argmax(x[:, 1:4] + rng.gumbel(size=(1500, 3)), axis=1)
+    y[x[:, 0] == 1] = 2
+    with pytest.raises(NoMaximumError, match="keeps rising"):
+        mle(softmax_regression, x, y)
+
+
 @pytest.mark.parametrize(
     ("name", "k", "sigma"),
     [

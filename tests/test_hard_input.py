@@ -213,7 +213,7 @@ NB, MIX = gaussian_naive_bayes, fixed_variance_mixture
         (DataError, "table of numbers", lambda: mle(NB, [["a", "b"]] * 60, CODES)),
         (DataError, "table of numbers", lambda: mle(NB, [[1.0, 2.0], [1.0]] * 30, CODES)),
         (DataError, "table of numbers", lambda: mle(NB, X + 1j, CODES)),
-        (DataError, "two columns have one name", lambda: mle(NB, FRAME.set_axis(["a", "a"], axis=1), CODES)),
+        (DataError, "two columns are named 'a'", lambda: mle(NB, FRAME.set_axis(["a", "a"], axis=1), CODES)),
         (DataError, "got '1' in row 0", lambda: mle(linear_regression, FRAME, ["1", "2"] * 30)),
         (DataError, "row 2: the response", lambda: mle(linear_regression, FRAME, [1.0, 2.0, None] * 20)),
         (DataError, "in another unit", lambda: mle(NB, X * 1e-200, CODES)),

@@ -2,6 +2,7 @@
 
 import warnings
 from functools import partial
+from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
@@ -240,3 +241,43 @@ def test_a_fit_prints_on_one_line():
 
 def test_parameters_keep_the_order_of_the_model():
     assert list(mle(linear_regression, X, Y).params) == ["b", "w", "sigma"]
+
+
+def test_whatever_a_model_reads_may_change_but_not_under_a_fit():
+    settings, column, holder = {"s": 0.01}, pd.Series([0.01]), SimpleNamespace(s=0.01)
+
+    def reading(scale):
+        def model(x, y=None):
+            b = sample("b", dist.Normal(0, scale()))
+            sample("y", dist.Normal(b + 0 * x[:, 0], 1.0), obs=y)
+
+        return model
+
+    def bound(x, y=None, *, config):
+        b = sample("b", dist.Normal(0, config["s"]))
+        sample("y", dist.Normal(b + 0 * x[:, 0], 1.0), obs=y)
+
+    models = [
+        reading(lambda: settings["s"]),
+        reading(lambda: column.iloc[0]),
+        reading(lambda: holder.s),
+        partial(bound, config=settings),
+    ]
+    fits = [map_estimate(model, X, Y) for model in models]
+    settings["s"] = column.iloc[0] = holder.s = 100.0
+    for model, fit in zip(models, fits, strict=True):
+        assert fit.posterior()["b"].item() < 0.1
+        assert map_estimate(model, X, Y).posterior()["b"].item() == pytest.approx(Y.mean(), rel=1e-4)
+    for fit in fits[:3]:
+        with pytest.raises(ModelError, match="has changed since it was fitted"):
+            fit.log_conditional(X, Y)
+    assert np.isfinite(fits[3].log_conditional(X, Y)).all()  # what is bound was copied
+
+
+def test_a_site_that_observes_something_else_is_refused():
+    def model(x, y=None):
+        b = sample("b", dist.Normal(0, 1))
+        sample("y", dist.Normal(b * x[:, 0], 1.0), obs=jnp.log(y))
+
+    with pytest.raises(ModelError, match="observes a function of x or y"):
+        map_estimate(model, X, np.exp(Y - Y.mean()))

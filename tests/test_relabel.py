@@ -77,3 +77,18 @@ def test_axes_of_labels_are_found_whatever_their_name(name):
 def test_labels_that_the_likelihood_tells_apart_are_left_alone(told_apart):
     fit = swap_half(laplace(partial(two_normals, **told_apart), OVERLAP, draws=100, chains=2))
     assert relabel(fit) is fit
+
+
+def test_labels_that_a_row_shows_keep_their_names():
+    z = np.arange(150) % 3
+    x = np.array([[0, 0], [3, 0], [0, 3]])[z] + np.random.default_rng(0).normal(size=(150, 2)) / 2
+    y = ["a" if k == 0 and i < 30 else None for i, k in enumerate(z)]
+    mixture = partial(fixed_variance_mixture, k=3, sigma=0.5)
+    fit = laplace(mixture, x, y, labels=["a", "b", "c"], draws=100, chains=2)
+    params = {k: v.copy() for k, v in fit.params.items()}
+    for value in params.values():
+        value[1] = value[1][:, [0, 2, 1]]
+    back = relabel(replace(fit, params=params))
+    assert back.diagnostics["renamed_draws"] == 100
+    assert back.params["mu"].std((0, 1)).max() < 0.2 < replace(fit, params=params).params["mu"].std((0, 1)).max()
+    np.testing.assert_allclose(back.params["mu"][:, :, 0].mean((0, 1)), [0, 0], atol=0.5)

@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 import polars as pl
-from bayeszoo.inference import mle
-from bayeszoo.models import gaussian_naive_bayes
+import pytest
+from bayeszoo.inference import DataError, mle
+from bayeszoo.models import gaussian_naive_bayes, linear_regression, softmax_regression
 from bayeszoo.workflow import datasets
 from sklearn.datasets import load_iris
 
@@ -42,3 +43,34 @@ def test_a_parquet_file_is_read_as_a_csv_file(tmp_path):
     pd.testing.assert_frame_equal(
         datasets.load(str(tmp_path / "t.parquet")), datasets.load(str(tmp_path / "t.csv")), check_exact=False
     )
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        pd.array([None, 5, 6] * 50, dtype="Int64"),
+        pd.Series([None, 5, 6] * 50, dtype="Int64"),
+        [None, 5, 6] * 50,
+        np.array([np.nan, 5, 6] * 50),
+    ],
+    ids=["nullable array", "nullable series", "list", "floats"],
+)
+def test_integer_labels_stay_integers_where_some_are_missing(y):
+    fit = mle(gaussian_naive_bayes, IRIS.data, y)
+    assert fit.schema.labels == (5, 6)
+    assert fit.generate(1, label=6).to_pandas()["y"].dtype == int
+    assert (fit.y < 0).sum() == 50
+
+
+def test_errors_name_rows_as_the_index_does():
+    x = IRIS.data.set_axis([f"flower {i}" for i in range(150)])
+    hole = x.copy()
+    hole.iloc[3, 1] = np.nan
+    with pytest.raises(DataError, match=r"row flower 3, column 'sepal width \(cm\)' is missing"):
+        mle(softmax_regression, hole, IRIS.target.to_numpy())
+    with pytest.raises(DataError, match="row flower 3: the response 'w' is missing"):
+        mle(linear_regression, x, x.iloc[:, 0].where(x.index != "flower 3").rename("w"))
+    with pytest.raises(DataError, match="column 'bad' holds 'abc' in row flower 3"):
+        mle(gaussian_naive_bayes, x.assign(bad=["1", "2", "3", "abc", "5"] * 30), IRIS.target.to_numpy())
+    with pytest.raises(DataError, match="must be numeric, got 'abc' in row flower 3"):
+        mle(linear_regression, x, pd.Series(["1", "2", "3", "abc", "5"] * 30, index=x.index))

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -56,7 +57,9 @@ def fit(
     from . import datasets, store
 
     if model not in MODELS:
-        raise inference.ModelError(f"there is no model '{model}'; the zoo has {', '.join(MODELS)}.")
+        raise inference.ModelError(
+            f"there is no model '{model}'{_nearest(model, MODELS)}; the zoo has {', '.join(MODELS)}."
+        )
     if by not in METHODS:
         raise inference.ModelError(f"--by takes {', '.join(METHODS)}, got '{by}'.")
     function = partial(MODELS[model], **_settings(MODELS[model], setting or []))
@@ -79,6 +82,10 @@ def fit(
             seed=seed,
             target=target,
         )
+    if y is not None and result.schema.labels is not None and (result.y < 0).any():
+        typer.echo(
+            f"note: {int((result.y < 0).sum())} of {len(y)} rows have no '{target}'; their labels are summed out."
+        )
     if (folder / "fit.json").exists():
         typer.echo(f"note: this run takes the place of the one in {folder}.")
     tree = store.save(result, folder)
@@ -98,6 +105,13 @@ def fit(
     if not no_plots:
         save_plots(result, tree, folder / "plots")
     typer.echo(f"written to {folder}")
+
+
+def _nearest(word: str, names: Iterable[str]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(word, names, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def _keep_compiled_programs() -> None:

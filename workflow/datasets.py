@@ -3,10 +3,10 @@
 from importlib.resources import files
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from ..inference.errors import DataError
+from ..inference.table import first_without_number
 
 SKLEARN = ("iris", "wine", "breast_cancer", "digits", "diabetes")
 BUNDLED = ("penguins", *SKLEARN)
@@ -40,7 +40,10 @@ def load(data: str) -> pd.DataFrame:
             header = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0].dropna()
             if header.duplicated().any():
                 raise DataError(f"'{data}' has two columns '{header[header.duplicated()].iloc[0]}'; rename one.")
-        return readers[path.suffix.lower()](path)
+        table = readers[path.suffix.lower()](path)
+        if table.shape[1] == 1 and any(mark in str(table.columns[0]) for mark in ";\t|"):
+            raise DataError(f"'{data}' has one column, '{table.columns[0]}'; separate columns by commas.")
+        return table
     except DataError:
         raise
     except (ValueError, OSError) as error:
@@ -62,9 +65,10 @@ def choose_columns(
     if target in (features or []):
         raise DataError(f"'{target}' is the target and among the features, too; take it out of --features.")
     y = None if target is None else table[target]
-    if y is not None and pd.api.types.is_float_dtype(y) and y.isna().any() and (y.dropna() % 1 == 0).all():
-        y = y.astype("Int64")  # whole numbers that pandas made floats of, for want of a missing integer
     if features:
+        twice = next((name for name in features if features.count(name) > 1), None)
+        if twice is not None:
+            raise DataError(f"column '{twice}' is asked for twice; name it once.")
         return table[features], y, []
     notes, kept = [], []
     for name in table.columns:
@@ -74,8 +78,9 @@ def choose_columns(
         if column.isna().all():
             notes.append(f"column '{name}' has no value and is left out.")
         elif not pd.api.types.is_numeric_dtype(column):
-            row, value = _first_without_number(column)
-            notes.append(f"column '{name}' is not numeric ({value!r} in row {row}) and is left out.")
+            row = first_without_number(column.tolist()) or 0
+            value, where = str(column.iloc[row]), column.index[row]
+            notes.append(f"column '{name}' is not numeric ({value!r} in row {where}) and is left out.")
         elif column.nunique() < 2:
             notes.append(f"column '{name}' is constant and is left out.")
         else:
@@ -83,10 +88,3 @@ def choose_columns(
     if not kept:
         raise DataError(f"no numeric column with two values or more is left ({len(table)} rows). {' '.join(notes)}")
     return table[kept], y, notes
-
-
-def _first_without_number(column: pd.Series) -> tuple[int, str]:
-    """Row and text of the first value that is no number, the first value of all where dates or other types are."""
-    strange = column.notna() & pd.to_numeric(column.astype(str), errors="coerce").isna()
-    row = int(np.argmax(strange if strange.any() else column.notna()))
-    return row, str(column.iloc[row])

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 if TYPE_CHECKING:
     from ..inference.fit import Fit
@@ -44,6 +45,8 @@ def save_plots(fit: "Fit", tree: xr.DataTree, folder: Path) -> list[Path]:
 def _pictures(fit: "Fit", tree: xr.DataTree) -> Iterator[tuple[str, Figure]]:
     import arviz_plots as azp  # here, because it takes as long to import as JAX
 
+    name = fit.schema.target
+
     if fit.draws_shape[0] > 1:
         yield "forest", plot_forest(fit)
         worst = _worst_mixing(fit)
@@ -61,8 +64,11 @@ def _pictures(fit: "Fit", tree: xr.DataTree) -> Iterator[tuple[str, Figure]]:
         yield "generated", plot_generated(fit)
     elif fit.shape.classes:
         yield "predictive", plot_probabilities_by_class(fit)
-    elif fit.shape.classes is None and "y" in tree["posterior_predictive"] and fit.draws_shape[0] > 1:
-        azp.plot_ppc_dist(tree, var_names=["y"], num_samples=50, backend="matplotlib")
+    elif "y" in tree["posterior_predictive"] and fit.draws_shape[0] > 1:
+        named = {g: tree[g].to_dataset()[["y"]].rename(y=name) for g in ("posterior_predictive", "observed_data")}
+        azp.plot_ppc_dist(xr.DataTree.from_dict(named), num_samples=50, backend="matplotlib")
+        lines = [Line2D([], [], color=c) for c in ("C0", "black")]
+        plt.gca().legend(lines, ["posterior predictive", "observed"], fontsize="small")
         yield "predictive", plt.gcf()
 
 

@@ -88,6 +88,10 @@ def mlp(
     scale: Array | float = 1.0,
     *,
     width: int = 8,
+    a: Distribution | None = None,
+    v: Distribution | None = None,
+    b: Distribution | None = None,
+    w: Distribution | None = None,
 ) -> Array:
     """f_w(x) = b + w . tanh(a + V u), one hidden layer on the standardised columns u = (x - m) / s.
 
@@ -101,11 +105,11 @@ def mlp(
     u = (x - spec.loc) / spec.scale
     width = whole("width", width)
     with numpyro.plate("hidden", width, dim=-1):
-        a = numpyro.sample("a", dist.Normal(0.0, 1.0))
+        a = numpyro.sample("a", a if a is not None else dist.Normal(0.0, 1.0))
     with numpyro.plate("hidden", width, dim=-2), numpyro.plate("feature", spec.features, dim=-1):
-        v = numpyro.sample("V", dist.Normal(0.0, spec.features**-0.5))
+        v = numpyro.sample("V", v if v is not None else dist.Normal(0.0, spec.features**-0.5))
     with _each(outputs, -1):
-        b = numpyro.sample("b", dist.Normal(loc, 2.5 * scale))
+        b = numpyro.sample("b", b if b is not None else dist.Normal(loc, 2.5 * scale))
     with _each(outputs, -2), numpyro.plate("hidden", width, dim=-1):
-        w = numpyro.sample("w", dist.Normal(0.0, 2.5 * scale * width**-0.5))
+        w = numpyro.sample("w", w if w is not None else dist.Normal(0.0, 2.5 * scale * width**-0.5))
     return b + jnp.tanh(a + u @ v.T) @ w.T

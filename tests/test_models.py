@@ -5,16 +5,19 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 from bayeszoo.models import (
     Spec,
     fixed_variance_mixture,
     gaussian_naive_bayes,
+    linear,
     linear_regression,
     mlp,
     polynomial,
     softmax_regression,
 )
+from numpyro import handlers
 from numpyro.infer.util import log_density
 from scipy import stats
 
@@ -111,3 +114,19 @@ def test_softmax_with_a_hidden_layer_by_hand():
     layer = partial(mlp, width=3)
     got = density(softmax_regression, {"a": a, "V": v, "b": b, "w": w}, hypothesis=layer)
     assert got == pytest.approx(by_hand, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("hypothesis", "sites"),
+    [(linear, "bw"), (polynomial, "bw"), (partial(mlp, width=2), "avbw")],
+    ids=["linear", "polynomial", "mlp"],
+)
+def test_every_prior_of_a_hypothesis_can_be_replaced(hypothesis, sites):
+    for outputs in (None, 2):
+        for site in sites:
+            tight = partial(hypothesis, **{site: dist.Normal(7.0, 1e-6)})
+            with jax.enable_x64(True), handlers.trace() as trace, handlers.seed(rng_seed=0):
+                tight(jnp.asarray(X), spec(), outputs)
+            for name, drawn in trace.items():
+                if drawn["type"] == "sample":
+                    assert np.allclose(drawn["value"], 7.0, atol=1e-4) == (name.lower() == site)

@@ -13,6 +13,7 @@ from .declare import Declared, declare
 from .errors import DataError, FitWarning, ModelError
 from .fit import Fit
 from .joint import Rows, lay_out
+from .room import make_room
 from .standin import some
 from .structure import structure
 from .table import (
@@ -28,6 +29,8 @@ from .table import (
 )
 from .target import constrain, prior_vectors, rows_apart_and_together, what_the_table_decides
 
+PRIOR_DRAWS = 6 + POINTS
+
 
 class Problem:
     """Data, checked and laid out, beside the model's structure."""
@@ -41,6 +44,7 @@ class Problem:
         labels: Sequence[Any] | None,
         compression: bool = True,
     ) -> None:
+        make_room()
         self.model = declare(model)
         self.x, columns = read_x(x)
         check_columns(self.x, columns)
@@ -65,7 +69,7 @@ class Problem:
             raise missing_feature(self.model.name, row_name(x, i), columns[j])
         self.schema = Schema(columns, target, names)
         every = lay_out(self.x, self.y, self.shape)
-        self.rows = some(every, TRIED)
+        self.rows = self.few = some(every, TRIED)
         self._check_rows_independent()
         self._check_nothing_looks_at_what_is_missing()
         self.rows, self.compression = self._compressed(every) if compression else (every, "all rows, as asked for")
@@ -74,12 +78,16 @@ class Problem:
     def keywords(self) -> dict[str, Any]:
         return {"model": self.model, "shape": self.shape}
 
-    def prior_draws(self, seed: int, draws: int = 64) -> np.ndarray:
-        """Draws from the prior as flat unconstrained vectors, (draws, size)."""
-        return np.asarray(prior_vectors(jax.random.key(seed), self.spec, self.rows, draws=draws, **self.keywords))
+    def prior_draws(self, seed: int) -> np.ndarray:
+        """PRIOR_DRAWS draws from the prior as flat unconstrained vectors, (draws, size).
+
+        Always as many, and of a prior that looks at the table with the same few rows, for one compiled program.
+        """
+        key = jax.random.key(seed)
+        return np.asarray(prior_vectors(key, self.spec, self.few, draws=PRIOR_DRAWS, **self.keywords))
 
     def _compressed(self, every: Rows) -> tuple[Rows, str]:
-        draws = self.prior_draws(0, 6 + POINTS)
+        draws = self.prior_draws(0)[: 6 + POINTS]
         # From the prior's centre out: far from it, functions of many shapes look like straight lines.
         centre = np.median(draws, axis=0)
         out = np.resize([0.03, 0.1, 0.3, 0.6, 1.0, 1.0], len(draws))
@@ -90,7 +98,7 @@ class Problem:
         """Every fit and query adds up single rows: refuse a model in which rows see each other."""
         count = self.rows.x.shape[0]
         few = np.unique(np.linspace(0, count - 1, 6).astype(int))  # spread, for tables sorted by label
-        for vector in self.prior_draws(0, 8):
+        for vector in self.prior_draws(0)[:8]:
             apart, together, same = rows_apart_and_together(vector, self.spec, self.rows, few, **self.keywords)
             if np.isfinite(apart) or np.isfinite(together):
                 break
@@ -114,7 +122,7 @@ class Problem:
             return
         other = x if self.rows.seen is None else jnp.where(self.rows.seen, x, x + self.spec.scale)
         filled_otherwise = Rows(other, None, y.at[known:].set(1))
-        vector = self.prior_draws(0, 1)[0]
+        vector = self.prior_draws(0)[0]
         one, two = (
             jax.tree.leaves(what_the_table_decides(vector, self.spec, rows, **self.keywords))
             for rows in (Rows(x, None, y), filled_otherwise)

@@ -1,6 +1,6 @@
 """Tables and labels in: checked once, named for ever."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -158,9 +158,9 @@ def _plain(values: Any) -> list[Any]:
             values = values.astype(object).filled(None)
         # pandas' arrays are listed as they are: NumPy makes floats of whole numbers where one is missing.
         array = values if isinstance(values, list | tuple) or hasattr(values, "isna") else np.asarray(values)
-        listed = (
-            list(np.ravel(array)) if isinstance(array, np.ndarray) else list(array)
-        )  # tolist() makes dates integers
+        if isinstance(array, np.ndarray) and array.dtype.kind in "iufb":
+            return array.ravel().tolist()
+        listed = list(np.ravel(array)) if isinstance(array, np.ndarray) else list(array)  # tolist() of dates: integers
     return [value.item() if isinstance(value, np.number | np.bool_ | np.str_) else value for value in listed]
 
 
@@ -170,30 +170,31 @@ def read_labels(y: Any, labels: Iterable[Any] | None = None) -> tuple[np.ndarray
     Raises DataError where a label is not among ``labels``, or where names are equal.
     """
     values = _plain(y)
-    present = [value for value in values if not missing(value)]
-    if len(present) < len(values) and all(isinstance(v, float) and v % 1 == 0 for v in present):
-        # Whole numbers that were made floats for want of a missing integer.
-        values = [None if missing(value) else int(value) for value in values]
-        present = [value for value in values if value is not None]
     try:
-        unique = dict.fromkeys(present)
+        unique = list(dict.fromkeys(values))  # once a label, as there may be many rows
     except TypeError:
-        raise DataError(f"a label must be hashable, as text and numbers are, got {present[0]!r}.") from None
-    if len({isinstance(value, bool) for value in present if isinstance(value, int | float)}) > 1:
+        strange = next(value for value in values if not isinstance(value, Hashable))
+        raise DataError(f"a label must be hashable, as text and numbers are, got {strange!r}.") from None
+    present = [value for value in unique if not missing(value)]
+    if len(present) < len(unique) and all(isinstance(v, float) and v % 1 == 0 for v in present):
+        present = [int(v) for v in present]  # whole numbers that were made floats for want of a missing integer
+    kinds = set(map(type, values))
+    if bool in kinds and kinds & {int, float}:
         raise DataError("labels mix True or False with numbers, which Python holds equal; use one kind.")
     if labels is None:
         try:
-            labels = sorted(unique)
+            labels = sorted(present)
         except TypeError:
-            labels = list(unique)
+            labels = present
     labels = _plain(labels)
     code = {label: k for k, label in enumerate(labels)}
     if len(code) < len(labels):
         raise DataError(f"labels must differ from one another, got {', '.join(map(str, labels))}.")
-    strange = next((i for i, v in enumerate(values) if not missing(v) and v not in code), None)
+    strange = next((value for value in present if value not in code), None)
     if strange is not None:
-        raise DataError(f"row {row_name(y, strange)}: label {values[strange]!r} is not one of {few(labels)}.")
-    return np.array([-1 if missing(v) else code[v] for v in values], dtype=int), tuple(labels)
+        row = row_name(y, values.index(strange))
+        raise DataError(f"row {row}: label {strange!r} is not one of {few(labels)}.")
+    return np.array([code.get(value, -1) for value in values], dtype=int), tuple(labels)
 
 
 def few(names: Sequence[Any], most: int = 12) -> str:

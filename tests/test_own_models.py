@@ -4,13 +4,14 @@ import warnings
 from functools import partial
 from types import SimpleNamespace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pandas as pd
 import pytest
-from bayeszoo.inference import DataError, FitWarning, ModelError, NoMaximumError, map_estimate, mle, nuts
+from bayeszoo.inference import DataError, FitWarning, ModelError, NoMaximumError, map_estimate, mle, nuts, room
 from bayeszoo.models import fixed_variance_mixture, gaussian_naive_bayes, linear_regression
 from numpyro import plate, sample
 
@@ -281,3 +282,21 @@ def test_a_site_that_observes_something_else_is_refused():
 
     with pytest.raises(ModelError, match="observes a function of x or y"):
         map_estimate(model, X, np.exp(Y - Y.mean()))
+
+
+def test_many_fits_do_not_fill_the_process_with_programs(monkeypatch):
+    """A fit of another model is some 600 memory maps, and Linux allows 65,530; past that the compiler dies."""
+    if not room.MAPS.exists():
+        pytest.skip("no limit on memory maps here")
+
+    def maps():
+        return len(room.MAPS.read_text().splitlines())
+
+    jax.clear_caches()
+    start = maps()
+    monkeypatch.setattr(room, "SHARE", (start + 500) / int(room.LIMIT.read_text()))
+    held = []
+    for k in range(8):
+        map_estimate(partial(fixed_variance_mixture, k=2, sigma=1.0 + k, equal_weights=True), X, np.repeat([0, 1], 30))
+        held.append(maps() - start)
+    assert max(held) < 1000 < 8 * held[0]

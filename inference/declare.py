@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
+import jax
 import numpy as np
 from jax import Array
+from numpyro.distributions import Distribution
 from numpyro.primitives import Messenger
 
 from ..models.spec import Spec
@@ -106,6 +108,9 @@ def content(value: Any, seen: tuple[int, ...] = ()) -> Hashable:
     inside = (*seen, id(value))
     if isinstance(value, partial):
         return content((value.func, value.args, value.keywords), inside)
+    if isinstance(value, Distribution):  # its parameters, and not what it has computed from them since
+        leaves, tree = jax.tree.flatten(value)
+        return type(value), str(tree), content(leaves, inside)
     if isinstance(value, Mapping):
         return type(value), tuple((content(k, inside), content(v, inside)) for k, v in value.items())
     if isinstance(value, list | tuple):
@@ -129,8 +134,8 @@ def content(value: Any, seen: tuple[int, ...] = ()) -> Hashable:
 
 
 def _of_a_library(value: Any) -> bool:
-    """A function of JAX and the like, which reads nothing of the user's."""
-    if not callable(value):
+    """A function of JAX and the like, which reads nothing of the user's; objects of theirs hold the user's values."""
+    if not (callable(value) and hasattr(value, "__name__")):
         return False
     module = (getattr(value, "__module__", None) or "").partition(".")[0]
     return module in ("jax", "jaxlib", "numpyro", "numpy", "scipy", "builtins", "functools")

@@ -12,7 +12,7 @@ import numpyro.distributions as dist
 import pandas as pd
 import pytest
 from bayeszoo.inference import DataError, FitWarning, ModelError, NoMaximumError, map_estimate, mle, nuts, room
-from bayeszoo.models import fixed_variance_mixture, gaussian_naive_bayes, linear_regression
+from bayeszoo.models import fixed_variance_mixture, gaussian_naive_bayes, linear, linear_regression
 from numpyro import plate, sample
 
 RNG = np.random.default_rng(0)
@@ -300,3 +300,45 @@ def test_many_fits_do_not_fill_the_process_with_programs(monkeypatch):
         map_estimate(partial(fixed_variance_mixture, k=2, sigma=1.0 + k, equal_weights=True), X, np.repeat([0, 1], 30))
         held.append(maps() - start)
     assert max(held) < 1000 < 8 * held[0]
+
+
+TIGHT, WIDE = dist.Normal(0.0, 1e-3), dist.Normal(0.0, 100.0)
+PRIOR = WIDE
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda prior: partial(linear_regression, hypothesis=partial(linear, w=prior)),
+        lambda prior: partial(linear_regression, hypothesis=partial(linear, w=prior.expand([1]))),
+        lambda prior: partial(linear_regression, hypothesis=partial(partial(linear), w=prior)),
+    ],
+    ids=["a distribution", "an expanded one", "a partial of a partial"],
+)
+def test_two_priors_are_two_models(model):
+    tight, wide = (map_estimate(model(prior), X, Y).posterior()["w"].item() for prior in (TIGHT, WIDE))
+    assert abs(tight) < 0.1
+    assert wide == pytest.approx(np.polyfit(X[:, 0], Y, 1)[0], rel=0.01)
+
+
+def test_a_changed_global_prior_is_seen(monkeypatch):
+    def model(x, y=None):
+        b = sample("b", PRIOR)
+        sample("y", dist.Normal(b + 0 * x[:, 0], 1.0), obs=y)
+
+    assert map_estimate(model, X, Y).posterior()["b"].item() == pytest.approx(Y.mean(), rel=1e-4)
+    monkeypatch.setitem(globals(), "PRIOR", TIGHT)
+    assert abs(map_estimate(model, X, Y).posterior()["b"].item()) < 0.1
+
+
+def test_a_prior_with_cached_attributes_stays_the_same():
+    """A multivariate normal keeps what it has computed, which is no change of the model."""
+    prior = dist.MultivariateNormal(jnp.zeros(2), 9.0 * jnp.eye(2))
+
+    def model(x, y=None):
+        b = sample("b", prior)
+        sample("y", dist.Normal(b[0] + b[1] * (x[:, 0] - 50), 1.0), obs=y)
+
+    fit = map_estimate(model, X, Y)
+    assert prior.covariance_matrix.shape == prior.precision_matrix.shape == (2, 2)
+    assert np.isfinite(fit.log_conditional(np.tile(X, (3, 1)), np.tile(Y, 3))).all()

@@ -96,41 +96,57 @@ def declare(model: Callable) -> Declared:
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
 
-def content(value: Any, seen: tuple[int, ...] = ()) -> Hashable:
+def content(value: Any, seen: dict[int, Any] | None = None) -> Hashable:
     """What a value holds, as something to compare: numbers, arrays, containers, objects, and all a function reads.
 
-    Compiled programs are kept by it: a changed global, closure or attribute compiles anew.
+    Compiled programs are kept by it: a changed global, closure or attribute compiles anew. seen: what was looked at
+    before, kept alive so that no other object takes its id; a function that many others call is read once.
     """
+    seen = {} if seen is None else seen
     if isinstance(value, PLAIN):
         return type(value), repr(value) if isinstance(value, float) else value  # a nan is not equal to itself
-    if id(value) in seen or inspect.ismodule(value) or isinstance(value, type) or _of_a_library(value):
+    if id(value) in seen:
+        return "seen", list(seen).index(id(value))
+    if inspect.ismodule(value) or isinstance(value, type) or _of_a_library(value):
         return type(value).__name__, getattr(value, "__name__", None)
-    inside = (*seen, id(value))
+    seen[id(value)] = value
     if isinstance(value, partial):
-        return content((value.func, value.args, value.keywords), inside)
+        return content((value.func, value.args, value.keywords), seen)
     if isinstance(value, Distribution):  # its parameters, and not what it has computed from them since
         leaves, tree = jax.tree.flatten(value)
-        return type(value), str(tree), content(leaves, inside)
+        return type(value), str(tree), content(leaves, seen)
     if isinstance(value, Mapping):
-        return type(value), tuple((content(k, inside), content(v, inside)) for k, v in value.items())
+        return type(value), tuple((content(k, seen), content(v, seen)) for k, v in value.items())
     if isinstance(value, list | tuple):
-        return type(value), tuple(content(one, inside) for one in value)
+        return type(value), tuple(content(one, seen) for one in value)
+    if isinstance(value, set | frozenset):
+        return type(value), frozenset(content(one, seen) for one in value)
     if hasattr(value, "__array__"):
         array = np.asarray(value)
         if array.dtype != object:
             return type(value), array.dtype.str, array.shape, array.tobytes()
-        return type(value), array.shape, tuple(content(one, inside) for one in array.ravel())
+        return type(value), array.shape, tuple(content(one, seen) for one in array.ravel())
     if inspect.isfunction(value):
-        outside = inspect.getclosurevars(value)
-        defaults = (value.__defaults__, value.__kwdefaults__)
-        return value, content({**outside.globals, **outside.nonlocals}, inside), content(defaults, inside)
+        return value, content(_outside(value), seen), content((value.__defaults__, value.__kwdefaults__), seen)
     if inspect.ismethod(value):
-        return value.__func__, content(value.__self__, inside)
+        return value.__func__, content(value.__self__, seen)
     held = getattr(value, "__dict__", None)
     if held is None:
         return type(value), id(value)
     reads = type(value).__call__ if callable(value) else None
-    return type(value), content(held, inside), content(reads, inside)
+    return type(value), content(held, seen), content(reads, seen)
+
+
+def _outside(function: Any) -> dict[str, Any]:
+    """The globals and the closure that a function reads, those of the functions inside it, too."""
+    codes, names = [function.__code__], set()
+    while codes:
+        code = codes.pop()
+        names.update(code.co_names)
+        codes += filter(inspect.iscode, code.co_consts)
+    found = {name: function.__globals__[name] for name in sorted(names) if name in function.__globals__}
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    return found | {name: cell.cell_contents for name, cell in cells}
 
 
 def _of_a_library(value: Any) -> bool:

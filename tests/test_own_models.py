@@ -200,6 +200,19 @@ def test_a_changed_global_is_seen(monkeypatch):
     assert map_estimate(model, X, Y).posterior()["b"].item() == want(100.0)
 
 
+def test_a_changed_global_of_an_inner_function_is_seen(monkeypatch):
+    def model(x, y=None):
+        def prior():
+            return dist.Normal(0, SCALE)
+
+        b = sample("b", prior())
+        sample("y", dist.Normal(b + 0 * x[:, 0], 1.0), obs=y)
+
+    assert abs(map_estimate(model, X, Y).posterior()["b"].item()) < 0.1
+    monkeypatch.setitem(globals(), "SCALE", 100.0)
+    assert map_estimate(model, X, Y).posterior()["b"].item() == pytest.approx(Y.mean(), rel=1e-4)
+
+
 def test_a_changed_object_is_seen_and_an_array_is_kept():
     class Model:
         scale = 100.0

@@ -43,6 +43,8 @@ def compress(
 
     A group is the rows of one label with the same features missing. vectors: unconstrained parameters at which
     exactness is checked; points: others, from which the features of a row are made that a likelihood sees.
+    Of more than TRIED rows a sample with the extremes of each column is tried, and of more than CHECKED rows that is
+    the only check, as one of all rows would cost more than the fit.
     """
     keywords = {"model": model, "shape": shape}
     count, few = rows.x.shape[0], some(rows, TRIED)

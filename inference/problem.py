@@ -29,7 +29,8 @@ from .table import (
 )
 from .target import constrain, prior_vectors, rows_apart_and_together, what_the_table_decides
 
-PRIOR_DRAWS = 6 + POINTS
+CHECKS = 6  # parameters at which exactness is checked
+PRIOR_DRAWS = CHECKS + POINTS
 
 
 class Problem:
@@ -87,12 +88,12 @@ class Problem:
         return np.asarray(prior_vectors(key, self.spec, self.few, draws=PRIOR_DRAWS, **self.keywords))
 
     def _compressed(self, every: Rows) -> tuple[Rows, str]:
-        draws = self.prior_draws(0)[: 6 + POINTS]
+        draws = self.prior_draws(0)
         # From the prior's centre out: far from it, functions of many shapes look like straight lines.
         centre = np.median(draws, axis=0)
         out = np.resize([0.03, 0.1, 0.3, 0.6, 1.0, 1.0], len(draws))
         vectors = centre + out[:, None] * (draws - centre)
-        return compress(self.model, self.shape, self.spec, every, vectors[:6], vectors[6:])
+        return compress(self.model, self.shape, self.spec, every, vectors[:CHECKS], vectors[CHECKS:])
 
     def _check_rows_independent(self) -> None:
         """Every fit and query adds up single rows: refuse a model in which rows see each other."""

@@ -11,6 +11,7 @@ from .recombine import recombine
 from .structure import Structure
 
 BLOCK = 2_000  # rows that are recombined at a time
+RARE = 20  # rows of a label up to which they stay as they are
 FLAT = 1e-11  # relative singular value that counts as none
 
 Weighted = tuple[np.ndarray, np.ndarray, np.ndarray]  # rows, the group of each, the weight of each
@@ -72,9 +73,15 @@ def reweighted(each: Callable[[Rows], np.ndarray], shape: Structure, few: Rows, 
     sums of these features have the same likelihood as all: they exist (Caratheodory) and are found by recombination.
     each: the log-likelihood of each row at each point, (points, rows). few: rows from which the features are made.
     """
-    label, kept, weights = _labels(rows, shape), [], []
-    for k in np.unique(_labels(few, shape)):
-        sample = _in_blocks(each, few, np.flatnonzero(_labels(few, shape) == k))
+    label, label_of_few = _labels(rows, shape), _labels(few, shape)
+    all_weights = np.ones(len(label)) if rows.weights is None else rows.weights
+    kept, weights = [], []
+    for k in np.unique(label):
+        every = np.flatnonzero(label == k)
+        if (label_of_few == k).sum() <= RARE:  # too few rows to tell their features; they stay
+            kept, weights = [*kept, every], [*weights, all_weights[every]]
+            continue
+        sample = _in_blocks(each, few, np.flatnonzero(label_of_few == k))
         if not np.all(np.isfinite(sample)):
             return rows
         centre, scale = sample.mean(axis=0), np.maximum(sample.std(axis=0), 1e-300)
@@ -84,13 +91,12 @@ def reweighted(each: Callable[[Rows], np.ndarray], shape: Structure, few: Rows, 
             return rows
         whiten = (axes[:rank] / size[:rank, None]).T * np.sqrt(len(sample))
         index, w, features = np.zeros(0, dtype=int), np.zeros(0), np.zeros((0, 1 + rank))
-        every = np.flatnonzero(label == k)
         for start in range(0, len(every), BLOCK):
             new = every[start : start + BLOCK]
             seen = (_in_blocks(each, rows, new) - centre) / scale @ whiten
             features = np.concatenate([features, np.column_stack([np.ones(len(new)), seen])])
             index = np.concatenate([index, new])
-            w = np.concatenate([w, np.ones(len(new)) if rows.weights is None else rows.weights[new]])
+            w = np.concatenate([w, all_weights[new]])
             left, w = recombine(features, w)
             index, features = index[left], features[left]
         kept, weights = [*kept, index], [*weights, w]

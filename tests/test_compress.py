@@ -8,9 +8,14 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 from bayeszoo.inference import map_estimate, nuts
+from bayeszoo.inference.declare import declare
+from bayeszoo.inference.joint import Rows
 from bayeszoo.inference.moments import moments, sigma_points, spread_rows
 from bayeszoo.inference.problem import Problem
 from bayeszoo.inference.recombine import recombine
+from bayeszoo.inference.standin import reweighted, take
+from bayeszoo.inference.structure import structure
+from bayeszoo.inference.table import make_spec
 from bayeszoo.inference.target import log_target
 from bayeszoo.models import (
     fixed_variance_mixture,
@@ -188,3 +193,17 @@ def test_any_likelihood_of_few_features_is_compressed():
         assert int(few.compression.split()[3].rstrip(",")) <= most
         for name, value in every.params.items():
             np.testing.assert_allclose(few.params[name], value, rtol=1e-5, atol=1e-6 * np.abs(value).max())
+
+
+def test_a_label_that_the_tried_rows_miss_is_kept():
+    """Of a million rows, a sample of 5,000 may hold none of a rare label; its rows must not be lost."""
+    rng = np.random.default_rng(0)
+    label = np.sort(np.r_[rng.integers(2, size=5000), 2, 2, 2])
+    rows = Rows(rng.normal(size=(5003, 3)), None, label)
+    few = take(rows, np.arange(4000))
+    shape = structure(declare(gaussian_naive_bayes), make_spec(rows.x, None, 3))
+    points = rng.normal(size=(256, 3))
+    small = reweighted(lambda some: points @ np.asarray(some.x).T, shape, few, rows)
+    assert len(small.x) <= 2 * 4 + 3
+    np.testing.assert_allclose(np.bincount(small.y, small.weights), np.bincount(label), rtol=1e-9)
+    np.testing.assert_allclose(small.weights @ small.x, rows.x.sum(axis=0), atol=1e-8)

@@ -75,7 +75,8 @@ def nuts(
 
     It samples v in vector = mode + L v with L L' the inverse Hessian at the mode, all chains in one program. Where the
     posterior has no mode or no positive curvature there, as in a funnel, L is the prior's scale, and the diagnostic
-    ``preconditioned`` is 0; step size and scales are adapted in both cases.
+    ``preconditioned`` is 0; step size and scales are adapted in both cases. Chains start at the mode and at any others
+    within 10 nats of it that the search met, so that R-hat tells of several modes.
     Arguments as in mle. Warns (FitWarning, and ``fit.warnings``) where R-hat, ESS or divergences are bad.
     """
     seed, chains, draws = whole(seed, "seed", 0), whole(chains, "chains", 1), whole(draws, "draws", 4)

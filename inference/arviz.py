@@ -42,35 +42,38 @@ def to_arviz(fit: "Fit", *, seed: int = 0, prior_draws: int = 500) -> xr.DataTre
     posterior, prior: parameters. posterior_predictive, prior_predictive: sites x and y of a generative model, y of a
     discriminative one; a label is its code, 0..K-1 in the order of the coordinate ``class``. Of large tables, every
     n-th draw is used there, so that a group holds about 2 million numbers. The prior's groups are left out where a
-    prior is improper. log_likelihood: of each row, log P(x, y), log P(x) where its label is hidden, or log P(y | x).
-    sample_stats: of NUTS. observed_data.
+    prior is improper. log_likelihood: of each row, log P(x, y), log P(x) where its label is hidden, or log P(y | x);
+    left out where rows have weights, as each would stand for several. sample_stats: of NUTS. observed_data.
+    A fit without rows (streamed, or updated) has none of the groups of rows.
     """
     chains, draws = fit.draws_shape
-    observed = {"x": fit.x} if fit.shape.generative else {}
+    observed = {"x": np.asarray(fit.x, dtype=np.float64)} if fit.shape.generative else {}
     if fit.shape.has_y and np.all(fit.y >= 0 if fit.shape.classes else np.isfinite(fit.y)):
         observed["y"] = fit.y
     name = next(reversed(observed))  # y where it was seen, else x: ArviZ names a likelihood after its variable
     key, prior_key = jax.random.split(jax.random.key(seed))
-    tree = {
-        "posterior": posterior(fit),
-        "posterior_predictive": _predictive(fit, key, fit.params),
-        "log_likelihood": _rows(fit, {name: log_likelihood(fit, fit.x, fit.y)}, np.arange(draws)),
-        "sample_stats": xr.Dataset(
-            {k: (("chain", "draw"), v) for k, v in fit.sample_stats.items()},
-            {"chain": np.arange(chains), "draw": np.arange(draws)},
-        ),
-        "observed_data": _rows(fit, observed, None),
-    }
+    tree = {"posterior": posterior(fit)}
+    if fit.sample_stats:
+        coords = {"chain": np.arange(chains), "draw": np.arange(draws)}
+        stats = {name: (("chain", "draw"), value) for name, value in fit.sample_stats.items()}
+        tree["sample_stats"] = xr.Dataset(stats, coords)
+    if len(fit.x):
+        tree["posterior_predictive"] = _predictive(fit, key, fit.params)
+        tree["observed_data"] = _rows(fit, observed, None)
+        if not fit.summary.weighted:
+            each = log_likelihood(fit, fit.x, fit.y)
+            tree["log_likelihood"] = _rows(fit, {name: each}, np.arange(draws))
     if not fit.shape.improper:
         with jax.enable_x64(True):
             keywords = {"model": fit.model, "shape": fit.shape}
-            rows = lay_out(fit.x, fit.y, fit.shape)
+            rows = lay_out(fit.table.x, fit.table.y, fit.shape)
             vectors = prior_vectors(prior_key, fit.spec, rows, draws=prior_draws, **keywords)
             prior, derived = (
                 {name: np.asarray(value)[None] for name, value in group.items()}
                 for group in constrain(vectors, fit.spec, rows, **keywords)
             )
-        tree["prior_predictive"] = _predictive(fit, prior_key, prior)
+        if len(fit.x):
+            tree["prior_predictive"] = _predictive(fit, prior_key, prior)
         tree["prior"] = _class_dim(fit.labelled({**prior, **derived}))
     return xr.DataTree.from_dict(tree)
 

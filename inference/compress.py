@@ -6,99 +6,92 @@ same model function runs on the few rows and on all of them at several parameter
 differ by a constant only.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from ..models.spec import Spec
 from .declare import Declared
-from .joint import Rows
+from .joint import Rows, counts, lay_out, padded
 from .moments import mean_rows, sigma_points, spread_rows
-from .standin import by_moments, counted, reweighted, some, stand_in
+from .standin import BLOCK, counted, from_moments, reweighted
 from .structure import Structure
-from .target import lifted, log_likelihood, row_log_likelihoods, what_the_table_decides
+from .summary import Part, Summary, joined, summary_of
+from .target import lifted, log_likelihood, row_log_likelihoods
 
 EXACT = 1e-9  # relative error of a difference of two log-likelihoods that counts as none
-TRIED = 5_000  # rows on which a kind of compression is tried before it is applied to all
 CHECKED = 100_000  # rows up to which the result is checked against all of them, too
 
 POINTS = 256  # parameter points, half of which is the most features that are looked for
 WORTH = 1_000  # rows from which on a reweighted part of them is looked for
 
-GROUPWISE = {
-    "the mean of each group": by_moments(mean_rows, full=False),
-    "mean and spread of each group": by_moments(spread_rows, full=False),
-    "mean and covariance of each group": by_moments(sigma_points, full=True),
-    "equal rows counted": counted,
-}
-
 
 def compress(
-    model: Declared, shape: Structure, spec: Spec, rows: Rows, vectors: np.ndarray, points: np.ndarray
-) -> tuple[Rows, str]:
-    """The first exact stand-in for the rows that is found, and a sentence on what was done.
+    model: Declared,
+    shape: Structure,
+    spec: Spec,
+    summary: Summary,
+    vectors: np.ndarray,
+    points: np.ndarray,
+    lay: Callable[[Part], Rows],
+) -> tuple[Part | None, str]:
+    """The first exact stand-in for the rows that is found, and a sentence on what was done; None for all rows.
 
     A group is the rows of one label with the same features missing. vectors: unconstrained parameters at which
     exactness is checked; points: others, from which the features of a row are made that a likelihood sees.
-    Of more than TRIED rows a sample with the extremes of each column is tried, and of more than CHECKED rows that is
-    the only check, as one of all rows would cost more than the fit.
+    The summary's sample, with the extremes of each column, is tried, and of more than CHECKED rows that is the only
+    check, as one of all rows would cost more than the fit.
     """
-    keywords = {"model": model, "shape": shape}
-    count, few = rows.x.shape[0], some(rows, TRIED)
-    kinds = {name: partial(stand_in, kind, shape) for name, kind in GROUPWISE.items()}
-    if count >= WORTH:
-        each = partial(_each_row, points, spec, **keywords)
-        kinds["some of the rows, reweighted"] = partial(reweighted, each, shape, few)
-    least = np.inf
-    for name, kind in kinds.items():
-        small = kind(few)
-        if small.x.shape[0] > few.x.shape[0] // 2:
+    few, count = summary.few, summary.rows
+    sample = summary_of(few, summary.columns, summary.target, full=True)
+    full, errors = lay(few), []
+    likelihoods = partial(_log_likelihoods, np.asarray(vectors), spec, model=model, shape=shape)
+    for name, kind in _kinds(model, shape, spec, points, few, count).items():
+        small = kind(sample)
+        if small is None or len(small.x) > len(few.x) // 2:
             continue
-        error = _difference(few, small, spec, vectors, **keywords)
-        least = min(least, error)
-        if not error <= EXACT:
+        errors.append(_difference(likelihoods, full, lay(small)))
+        if not errors[-1] <= EXACT:
             continue
-        if not _decide_alike(few, small, spec, vectors[0], **keywords):
-            return rows, f"all {count} rows: a prior or a deterministic site of {model.name} looks at them"
-        whole = small if few is rows else kind(rows)
-        if few is not rows and count <= CHECKED:
-            error = _difference(rows, whole, spec, vectors, **keywords)
-        if error <= EXACT:
-            return whole, f"{count} rows as {whole.x.shape[0]}, {name}: exact to {max(error, 1e-16):.1g}"
+        if len(few.x) < count:
+            small = kind(summary)
+        error = errors[-1]
+        if small is not None and len(few.x) < count <= CHECKED and summary.in_memory:
+            every = lay(joined(list(summary.parts())))
+            error = _difference(likelihoods, every, lay(small))
+        if small is not None and error <= EXACT:
+            return small, f"{count} rows as {len(small.x)}, {name}: exact to {max(error, 1e-16):.1g}"
+    least = min(errors, default=np.inf)
     if not np.isfinite(least):
-        return rows, f"all {count} rows: too few to gain by less, or hidden labels and no two rows alike"
-    return rows, f"all {count} rows: {model.name} tells apart what fewer would stand for (by {least:.1g} of its value)"
+        return None, f"all {count} rows: too few to gain by less, or hidden labels and no two rows alike"
+    return None, f"all {count} rows: {model.name} tells apart what fewer would stand for (by {least:.1g} of its value)"
 
 
-def _padded(rows: Rows, like: Rows) -> Rows:
-    """The rows with as many of weight 0 as make them as many as ``like``, so that one compiled program does for all."""
-    known, hidden = rows.y.shape[0], rows.x.shape[0] - rows.y.shape[0]
-    more = (like.y.shape[0] - known, like.x.shape[0] - like.y.shape[0] - hidden)
+def _kinds(
+    model: Declared, shape: Structure, spec: Spec, points: np.ndarray, few: Part, count: int
+) -> dict[str, Callable[[Summary], Part | None]]:
+    """Ways to make few rows of a summary, the one with the fewest first."""
+    kinds = {
+        "the mean of each group": partial(from_moments, mean_rows, shape),
+        "mean and spread of each group": partial(from_moments, spread_rows, shape),
+        "mean and covariance of each group": lambda of: from_moments(sigma_points, shape, of.with_covariances()),
+        "equal rows counted": lambda of: counted(of.parts()),
+    }
+    if count >= WORTH:
+        partly = bool(np.isnan(few.x).any())
+        each = partial(_each_row, np.asarray(points), spec, model, shape, partly)
+        kinds["some of the rows, reweighted"] = lambda of: reweighted(each, few, of.parts())
+    return kinds
 
-    def pad(part: np.ndarray | None, mode: str) -> np.ndarray | None:
-        if part is None:
-            return None
-        pieces = zip((part[:known], part[known:]), more, strict=True)
-        return np.concatenate(
-            [np.pad(p, [(0, n)] + [(0, 0)] * (p.ndim - 1), mode=mode) if len(p) else p for p, n in pieces]
-        )
 
-    weights = np.ones(rows.x.shape[0]) if rows.weights is None else rows.weights
-    y = np.pad(rows.y, (0, more[0]), mode="edge") if known else rows.y
-    return Rows(pad(rows.x, "edge"), pad(rows.seen, "edge"), y, pad(weights, "constant"))
-
-
-def _difference(
-    full: Rows, small: Rows, spec: Spec, vectors: np.ndarray, *, model: Declared, shape: Structure
-) -> float:
+def _difference(likelihoods: Callable[[Rows], Array], full: Rows, small: Rows) -> float:
     """How far the difference of the two log-likelihoods is from a constant, relative to the full one."""
-    a, b = (
-        np.asarray(_log_likelihoods(vectors, spec, rows, model=model, shape=shape))
-        for rows in (_padded(full, full), _padded(small, full))
-    )
+    # Rows of weight 0 make them as many, so that one compiled program does for both.
+    fits = all(0 <= a <= b and (a > 0) == (b > 0) for a, b in zip(counts(small), counts(full), strict=True))
+    a, b = (np.asarray(likelihoods(rows)) for rows in (full, padded(small, counts(full)) if fits else small))
     finite = np.isfinite(a)
     if finite.sum() < 2 or not np.all(np.isfinite(b[finite])):
         return np.inf
@@ -116,17 +109,30 @@ def _log_likelihoods(vectors: Array, spec: Spec, rows: Rows, *, model: Declared,
     return jax.lax.map(one, vectors)
 
 
-def _decide_alike(a: Rows, b: Rows, spec: Spec, vector: np.ndarray, **keywords: object) -> bool:
-    """Whether priors, parameters and deterministic sites come out the same with either table."""
-    decided = (jax.tree.leaves(what_the_table_decides(jnp.asarray(vector), spec, rows, **keywords)) for rows in (a, b))
-    return all(np.allclose(one, other, rtol=1e-9, equal_nan=True) for one, other in zip(*decided, strict=True))
+def _each_row(
+    points: np.ndarray, spec: Spec, model: Declared, shape: Structure, partly: bool, part: Part
+) -> np.ndarray:
+    """log-likelihood of each row at each point, (rows, points); BLOCK rows at a time, for one program.
+
+    The rows are all known or all hidden, so that they come out in their order.
+    """
+    answers = []
+    for start in range(0, len(part.x), BLOCK):
+        index = np.minimum(np.arange(start, start + BLOCK), len(part.x) - 1)
+        block = part.take(index)
+        rows = lay_out(block.x, block.y, shape, np.ones(BLOCK), np.asarray(spec.loc))
+        if partly and rows.seen is None:
+            rows = Rows(rows.x, np.ones(rows.x.shape, dtype=bool), rows.y, rows.weights)
+        values = np.asarray(_at_points(points, spec, rows, model=model, shape=shape)).T
+        answers.append(values[: len(part.x) - start])
+    return np.concatenate(answers)
 
 
 @partial(jax.jit, static_argnames=("model", "shape"))
-def _each_row(vectors: Array, spec: Spec, rows: Rows, *, model: Declared, shape: Structure) -> Array:
-    """log-likelihood of each row at each vector, (vectors, rows)."""
+def _at_points(points: Array, spec: Spec, rows: Rows, *, model: Declared, shape: Structure) -> Array:
+    """log-likelihood of each row at each vector, (points, rows)."""
 
     def one(vector: Array) -> Array:
         return row_log_likelihoods(model, shape, lifted(model, shape, vector, spec, rows).values, spec, rows)
 
-    return jax.lax.map(one, vectors)
+    return jax.lax.map(one, points)

@@ -83,6 +83,8 @@ class Declared:
 
 def declare(model: Callable) -> Declared:
     """A model function, or a functools.partial of one with keywords bound, as Declared."""
+    if isinstance(model, Declared):
+        return model
     if not callable(model):
         raise ModelError(f"a model is a function with NumPyro sites, got {model!r}.")
     if not isinstance(model, partial):

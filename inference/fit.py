@@ -1,7 +1,8 @@
 """What a fit is: the model, the user's names, and parameter draws with leading (chain, draw) axes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ from . import arviz as tree
 from . import generate as generation
 from . import predict as prediction
 from . import queries
+from . import update as updating
 from .declare import Declared
 from .structure import Structure
+from .summary import Part, Summary, joined
 from .table import Schema, few
 
 
@@ -23,22 +26,23 @@ class Fit:
 
     params: parameter draws as float64, name -> (chain, draw, *shape); (1, 1, *shape) for a point estimate.
     derived: the model's deterministic sites, likewise.
-    x, y: the rows it was fitted to; y as codes (-1: hidden) or responses. sample_stats: name -> (chain, draw), of NUTS.
-    diagnostics: numbers by name. compression: which rows the fit ran on, and why.
+    summary: of the table it was fitted to. sample_stats: name -> (chain, draw), of NUTS.
+    refit: the fitter with all but model and data bound, as ``update`` runs it again.
+    diagnostics: numbers by name. compressed: whether the fit ran on fewer rows; compression: on which, and why.
     warnings: whole sentences, empty where nothing speaks against the fit.
     """
 
     model: Declared
-    method: str
+    refit: Callable[..., "Fit"]
     schema: Schema
     spec: Spec
     shape: Structure
     params: dict[str, np.ndarray]
     derived: dict[str, np.ndarray]
-    x: np.ndarray
-    y: np.ndarray
+    summary: Summary
     sample_stats: dict[str, np.ndarray]
     diagnostics: dict[str, float]
+    compressed: bool
     compression: str
     warnings: tuple[str, ...] = ()
 
@@ -47,9 +51,37 @@ class Fit:
         labels = "" if self.schema.labels is None else f", labels {few(self.schema.labels)}"
         numbers = ", ".join(f"{name} {value:.4g}" for name, value in self.diagnostics.items())
         return (
-            f"<Fit: {self.model.name} by {self.method}; {len(self.x)} rows of {few(self.schema.columns)}{labels}; "
+            f"<Fit: {self.model.name} by {self.method}; {self.summary.rows} rows of {few(self.schema.columns)}{labels}; "
             f"{chains} x {draws} draws of {', '.join(self.params)}; {numbers}>"
         )
+
+    @property
+    def method(self) -> str:
+        """The fitter's name."""
+        return self.refit.func.__name__
+
+    @property
+    def x(self) -> np.ndarray:
+        """The rows that it was fitted to, (rows, features), NaN where a value is missing; none where they were
+        streamed, or left behind by ``update``."""
+        return self._rows.x
+
+    @property
+    def y(self) -> np.ndarray:
+        """Their labels, as codes in the order of the label names, -1 where one is hidden, or responses."""
+        return self._rows.y
+
+    @property
+    def table(self) -> Part:
+        """What a prior that looks at the table sees: all rows, or a sample where they are not at hand."""
+        return self._rows if len(self._rows.x) else self.summary.few
+
+    @cached_property
+    def _rows(self) -> Part:
+        if not self.summary.in_memory:
+            return self.summary.sample.take(np.zeros(0, dtype=int))
+        parts = list(self.summary.parts())
+        return parts[0] if len(parts) == 1 else joined(parts)
 
     @property
     def draws_shape(self) -> tuple[int, int]:
@@ -90,6 +122,15 @@ class Fit:
         chains, draws = next(iter(values.values())).shape[:2]
         coords |= {"chain": np.arange(chains), "draw": np.arange(draws)}
         return xr.Dataset({name: (dims[name], value) for name, value in values.items()}, coords)
+
+    def update(self, x: Any, y: Any = None, *, weights: Any = None) -> "Fit":
+        """The fit of the old rows and new ones together, by the same method and settings.
+
+        Where the likelihood sees only moments of the rows, the old ones are not needed: their moments merge with those
+        of the new ones, and rows are not kept. Otherwise all rows are fitted again.
+        x: a frame or array with the same columns, or a Summary. Raises DataError for rows with other columns.
+        """
+        return updating.update(self, x, y, weights)
 
     def to_arviz(self, *, seed: int = 0) -> xr.DataTree:
         """An xarray.DataTree of ArviZ's groups; see bayeszoo.inference.arviz."""

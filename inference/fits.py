@@ -21,12 +21,12 @@ from .table import whole
 from .target import log_target
 
 
-def _point(method: str, prior: bool, seed: int, *data: Any) -> Fit:
+def _point(refit: partial, prior: bool, seed: int, *data: Any, **named: Any) -> Fit:
     seed = whole(seed, "seed", 0)
     with jax.enable_x64(True):
-        problem = Problem(*data)
+        problem = Problem(*data, **named)
         mode, _ = search(problem, seed, prior=prior, jacobian=False)
-        return problem.fit(method, mode.vector[None], 1, {"log_density": mode.value, "gap": mode.gap})
+        return problem.fit(refit, mode.vector[None], 1, {"log_density": mode.value, "gap": mode.gap})
 
 
 def mle(
@@ -37,16 +37,20 @@ def mle(
     seed: int = 0,
     target: str | None = None,
     labels: Sequence[Any] | None = None,
+    weights: Any = None,
     compress: bool = True,
 ) -> Fit:
     """argmax of the likelihood: the model with its priors left out.
 
-    x: a frame or array (rows, features). y: labels or responses; a missing label, or y=None, is summed out.
+    x: a frame or array (rows, features); Parquet or CSV files or a Dask frame, whose column ``target`` is y; or what
+    ``summarise`` made of any. y: labels or responses; a missing label, or y=None, is summed out.
     seed sets the starting points. labels names the classes where y does not show them all.
+    weights: how many rows each row stands for; of files, the column of that name.
     compress: run on fewer weighted rows where these have the same likelihood (``fit.compression`` says which).
     Raises NoMaximumError where the likelihood has none (separable labels), DataError for a table it cannot use.
     """
-    return _point("mle", False, seed, model, x, y, target, labels, compress)
+    data = {"target": target, "labels": labels, "weights": weights, "compression": compress}
+    return _point(partial(mle, seed=seed, compress=compress), False, seed, model, x, y, **data)
 
 
 def map_estimate(
@@ -57,10 +61,12 @@ def map_estimate(
     seed: int = 0,
     target: str | None = None,
     labels: Sequence[Any] | None = None,
+    weights: Any = None,
     compress: bool = True,
 ) -> Fit:
     """argmax of likelihood x prior, as a density of the parameters as declared (no Jacobian). Arguments as in mle."""
-    return _point("map_estimate", True, seed, model, x, y, target, labels, compress)
+    data = {"target": target, "labels": labels, "weights": weights, "compression": compress}
+    return _point(partial(map_estimate, seed=seed, compress=compress), True, seed, model, x, y, **data)
 
 
 def laplace(
@@ -73,6 +79,7 @@ def laplace(
     draws: int = 1000,
     target: str | None = None,
     labels: Sequence[Any] | None = None,
+    weights: Any = None,
     compress: bool = True,
 ) -> Fit:
     """Independent draws of Normal(mode, H^-1) in unconstrained space, H the Hessian of -log posterior there.
@@ -81,11 +88,12 @@ def laplace(
     """
     seed, chains, draws = whole(seed, "seed", 0), whole(chains, "chains", 1), whole(draws, "draws", 1)
     with jax.enable_x64(True):
-        problem = Problem(model, x, y, target, labels, compress)
+        problem = Problem(model, x, y, target=target, labels=labels, weights=weights, compression=compress)
         mode, _ = search(problem, seed, prior=True, jacobian=True)
         noise = np.random.default_rng(seed).normal(size=(chains * draws, problem.shape.size))
         vectors = mode.vector + noise @ whitening(problem, mode).T
-        return problem.fit("laplace", vectors, chains, {"log_density": mode.value, "gap": mode.gap})
+        refit = partial(laplace, seed=seed, chains=chains, draws=draws, compress=compress)
+        return problem.fit(refit, vectors, chains, {"log_density": mode.value, "gap": mode.gap})
 
 
 def svi(
@@ -99,6 +107,7 @@ def svi(
     steps: int = 2000,
     target: str | None = None,
     labels: Sequence[Any] | None = None,
+    weights: Any = None,
     compress: bool = True,
 ) -> Fit:
     """Independent draws of the normal that maximises the ELBO in unconstrained space (Kucukelbir et al. 2017).
@@ -109,7 +118,7 @@ def svi(
     seed, chains, draws = whole(seed, "seed", 0), whole(chains, "chains", 1), whole(draws, "draws", 1)
     steps = whole(steps, "steps", 50)
     with jax.enable_x64(True):
-        problem = Problem(model, x, y, target, labels, compress)
+        problem = Problem(model, x, y, target=target, labels=labels, weights=weights, compression=compress)
         mode, _ = search(problem, seed, prior=True, jacobian=True)
         whiten, size = whitening(problem, mode), problem.shape.size
 
@@ -138,4 +147,5 @@ def svi(
         said = [f"the ELBO still rose by {gain:.2g} nats over the last fifth of the steps: run more."]
         diagnostics = {"elbo": float(last.mean()), "elbo_gain": float(gain)}
         rising = gain > max(5 * error, 0.1)
-        return problem.fit("svi", mode.vector + v @ whiten.T, chains, diagnostics, said if rising else ())
+        refit = partial(svi, seed=seed, chains=chains, draws=draws, steps=steps, compress=compress)
+        return problem.fit(refit, mode.vector + v @ whiten.T, chains, diagnostics, said if rising else ())

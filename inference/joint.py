@@ -46,16 +46,62 @@ class Rows:
         return self.x, jnp.pad(self.y, (0, self.x.shape[0] - self.y.shape[0]))
 
 
-def lay_out(x: np.ndarray, y: np.ndarray, shape: Structure) -> Rows:
-    """Rows of a table, those with a known label first. NaN: a missing feature; the code -1: a hidden label."""
-    missing = np.isnan(x)
+def lay_out(
+    x: np.ndarray,
+    y: np.ndarray,
+    shape: Structure,
+    weights: np.ndarray | None = None,
+    fill: np.ndarray | None = None,
+    *,
+    pad: bool = False,
+) -> Rows:
+    """Rows of a table, those with a known label first. NaN: a missing feature; the code -1: a hidden label.
+
+    fill: what stands in for a missing feature, by default the mean of its column. pad: add rows of weight 0, so that
+    tables of nearly the same size share one compiled program.
+    """
     if shape.classes is None:
         order, known = np.arange(len(x)), y if shape.has_y else np.zeros(len(x))
     else:
         order = np.argsort(y < 0, kind="stable")
         known = y[order][y[order] >= 0]
-    filled = np.where(missing, np.nanmean(x, axis=0), x)[order]
-    return Rows(filled, ~missing[order] if missing.any() else None, known)
+    x = np.asarray(x, dtype=np.float64)[order]
+    missing = np.isnan(x)
+    seen = None
+    if missing.any():
+        x, seen = np.where(missing, np.nanmean(x, axis=0) if fill is None else fill, x), ~missing
+    weights = None if weights is None else np.asarray(weights, dtype=np.float64)[order]
+    return padded(Rows(x, seen, known, weights)) if pad else Rows(x, seen, known, weights)
+
+
+def counts(rows: Rows) -> tuple[int, int]:
+    """How many rows have a known y, and how many a hidden one."""
+    return rows.y.shape[0], rows.x.shape[0] - rows.y.shape[0]
+
+
+def padded(rows: Rows, to: tuple[int, int] | None = None) -> Rows:
+    """The rows with copies of weight 0 after the known and after the hidden ones.
+
+    to: how many known and hidden rows there are to be; by default, a number near theirs that many tables share.
+    """
+    known, hidden = counts(rows)
+    to = (_bucket(known), _bucket(hidden)) if to is None else to
+    weights = np.ones(known + hidden) if rows.weights is None else rows.weights
+    more = to[0] - known, to[1] - hidden
+    index = np.concatenate(
+        [np.arange(known), np.zeros(more[0], int), known + np.arange(hidden), np.full(more[1], known)]
+    )
+    weights = np.concatenate([weights[:known], np.zeros(more[0]), weights[known:], np.zeros(more[1])])
+    seen = None if rows.seen is None else rows.seen[index]
+    return Rows(rows.x[index], seen, rows.y[index[: to[0]]], weights)
+
+
+def _bucket(n: int) -> int:
+    """The next size that is a power of two, or some eighths more than one, as few more as that allows."""
+    if n == 0:
+        return 0
+    step = max(16, (1 << (n - 1).bit_length()) // 16)
+    return -(-n // step) * step
 
 
 class Lift(Messenger):

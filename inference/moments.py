@@ -1,10 +1,8 @@
-"""Counts, means and scatter matrices of groups of rows: one blocked pass, and they merge."""
+"""Counts, means and scatter matrices of groups of rows, which merge, and the few rows that have the same."""
 
 from dataclasses import dataclass
 
 import numpy as np
-
-BLOCK = 65_536  # rows at a time
 
 
 @dataclass(frozen=True)
@@ -20,38 +18,41 @@ class Moments:
 
     def merge(self, other: "Moments") -> "Moments":
         """The moments of both sets of rows together (Chan, Golub and LeVeque 1983, eq. 2.1)."""
-        count = self.count + other.count
-        share = np.divide(other.count, count, out=np.zeros_like(count), where=count > 0)
-        shift = other.mean - self.mean
-        weight = self.count * share
+        a, b = (self, other) if self.scatter.ndim == other.scatter.ndim else (self.diagonal, other.diagonal)
+        count = a.count + b.count
+        share = np.divide(b.count, count, out=np.zeros_like(count), where=count > 0)
+        shift = b.mean - a.mean
+        return Moments(count, a.mean + share[:, None] * shift, a.scatter + b.scatter + outer(a.count * share, shift, a))
+
+    @property
+    def diagonal(self) -> "Moments":
+        """The same with each column's sum of squares only."""
         if self.scatter.ndim == 2:
-            between = weight[:, None] * shift**2
-        else:
-            between = weight[:, None, None] * shift[:, :, None] * shift[:, None, :]
-        return Moments(count, self.mean + share[:, None] * shift, self.scatter + other.scatter + between)
+            return self
+        return Moments(self.count, self.mean, np.diagonal(self.scatter, axis1=1, axis2=2).copy())
+
+    def take(self, groups: np.ndarray) -> "Moments":
+        """Those of some groups, in this order; of none at -1."""
+        there = groups >= 0
+        count, mean, scatter = (
+            np.where(there.reshape(-1, *[1] * (part.ndim - 1)), part[groups], 0.0)
+            for part in (self.count, self.mean, self.scatter)
+        )
+        return Moments(count, mean, scatter)
+
+    def together(self) -> "Moments":
+        """Of all groups as one."""
+        count = self.count.sum(keepdims=True)
+        mean = self.count @ self.mean / count if count[0] > 0 else np.zeros(self.mean.shape[1])
+        between = outer(self.count, self.mean - mean, self).sum(axis=0)
+        return Moments(count, mean[None], (self.scatter.sum(axis=0) + between)[None])
 
 
-def moments(z: np.ndarray, group: np.ndarray, weights: np.ndarray, groups: int, *, full: bool) -> Moments:
-    """Weighted moments of the rows z (rows, columns) in each of ``groups`` groups; ``full`` keeps whole scatters."""
-    columns = z.shape[1]
-    shape = (groups, columns, columns) if full else (groups, columns)
-    total = Moments(np.zeros(groups), np.zeros((groups, columns)), np.zeros(shape))
-    for start in range(0, len(z), BLOCK):
-        part = slice(start, start + BLOCK)
-        total = total.merge(_of_block(np.asarray(z[part], dtype=np.float64), group[part], weights[part], total))
-    return total
-
-
-def _of_block(z: np.ndarray, group: np.ndarray, weights: np.ndarray, like: Moments) -> Moments:
-    count, mean, scatter = np.zeros_like(like.count), np.zeros_like(like.mean), np.zeros_like(like.scatter)
-    for g in np.unique(group):
-        rows, w = z[group == g], weights[group == g]
-        count[g] = w.sum()
-        # About a row of the group first, so that a column of 1e8 +- 1 keeps its digits.
-        mean[g] = rows[0] + w @ (rows - rows[0]) / count[g]
-        centred = (rows - mean[g]) * np.sqrt(w)[:, None]
-        scatter[g] = (centred**2).sum(axis=0) if scatter.ndim == 2 else centred.T @ centred
-    return Moments(count, mean, scatter)
+def outer(weight: np.ndarray, shift: np.ndarray, like: Moments) -> np.ndarray:
+    """weight_g shift_g shift_g', or its diagonal."""
+    if like.scatter.ndim == 2:
+        return weight[:, None] * shift**2
+    return weight[:, None, None] * shift[:, :, None] * shift[:, None, :]
 
 
 def mean_rows(of: Moments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -63,8 +64,7 @@ def mean_rows(of: Moments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def spread_rows(of: Moments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Two rows a group, m - s and m + s: the same means and variances of each column."""
     there = np.flatnonzero(of.count > 0)
-    variance = of.scatter if of.scatter.ndim == 2 else np.diagonal(of.scatter, axis1=1, axis2=2)
-    sd = np.sqrt(variance[there] / of.count[there, None])
+    sd = np.sqrt(of.diagonal.scatter[there] / of.count[there, None])
     rows = np.concatenate([of.mean[there] - sd, of.mean[there] + sd])
     return rows, np.tile(there, 2), np.tile(of.count[there] / 2, 2)
 
@@ -80,7 +80,7 @@ def sigma_points(of: Moments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rows = []
     for g in there:
         covariance = of.scatter[g] / of.count[g]
-        sd = np.sqrt(np.diagonal(covariance))
+        sd = np.sqrt(np.maximum(np.diagonal(covariance), 0.0))
         unit = np.where(sd > 0, sd, 1.0)
         size, axes = np.linalg.eigh(covariance / np.outer(unit, unit))
         factor = unit[:, None] * axes * np.sqrt(np.maximum(size, 0.0) * columns)

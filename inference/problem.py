@@ -8,29 +8,27 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .compress import POINTS, TRIED, compress
-from .declare import Declared, declare
+from .compress import POINTS, compress
+from .declare import declare
 from .errors import DataError, FitWarning, ModelError
+from .evidence import evidence
 from .fit import Fit
 from .joint import Rows, lay_out
 from .room import make_room
-from .standin import some
 from .structure import structure
-from .table import (
-    Schema,
-    check_columns,
-    make_spec,
-    missing_feature,
-    name_classes,
-    read_labels,
-    read_response,
-    read_x,
-    row_name,
+from .summary import Part, joined
+from .table import Schema, missing_feature
+from .target import (
+    constrain,
+    prior_vectors,
+    reads_table,
+    rows_apart_and_together,
+    what_the_table_decides,
 )
-from .target import constrain, prior_vectors, rows_apart_and_together, what_the_table_decides
 
 CHECKS = 6  # parameters at which exactness is checked
 PRIOR_DRAWS = CHECKS + POINTS
+LOADED = 1 << 31  # bytes up to which a table that was streamed is loaded, where its likelihood needs every row
 
 
 class Problem:
@@ -40,40 +38,29 @@ class Problem:
         self,
         model: Callable,
         x: Any,
-        y: Any,
-        target: str | None,
-        labels: Sequence[Any] | None,
+        y: Any = None,
+        *,
+        target: str | None = None,
+        labels: Sequence[Any] | None = None,
+        weights: Any = None,
         compression: bool = True,
     ) -> None:
         make_room()
         self.model = declare(model)
-        self.x, columns = read_x(x)
-        check_columns(self.x, columns)
-        target = _target_name(y, target, columns)
-        shape = structure(self.model, make_spec(self.x, None, 2))
-        if y is None and shape.has_y and not (shape.generative and shape.classes):
-            raise DataError(f"{self.model.name} has no hidden label to sum out and needs y; give one for every row.")
-        if shape.classes is None and labels is not None:
-            raise DataError(f"{self.model.name} has no label, so labels name nothing; leave them out.")
-        if shape.classes:
-            self.y, names = _codes(self.model, self.x, y, target, labels)
-            self.spec = make_spec(self.x, None, len(names))
-        elif y is None:
-            self.y, names, self.spec = np.full(len(self.x), -1), None, make_spec(self.x, None, 2)
-        else:
-            self.y, names = read_response(y, target), None
-            _same_length(self.x, self.y)
-            self.spec = make_spec(self.x, self.y, 2)
+        self.summary = evidence(self.model, x, y, target, labels, weights)
+        names = self.summary.labels
+        self.schema = Schema(self.summary.columns, self.summary.target, names or None)
+        self.spec = self.summary.units(len(names or ()))
         self.shape = structure(self.model, self.spec)
-        if not self.shape.generative and np.isnan(self.x).any():
-            i, j = np.argwhere(np.isnan(self.x))[0]
-            raise missing_feature(self.model.name, row_name(x, i), columns[j])
-        self.schema = Schema(columns, target, names)
-        every = lay_out(self.x, self.y, self.shape)
-        self.rows = self.few = some(every, TRIED)
+        self.reads_table = reads_table(self.model, self.shape, self.spec.features, self.spec.classes)
+        few = self.summary.few
+        self._check_no_feature_is_missing(few)
+        self.rows = self.few = self._lay(few)
         self._check_rows_independent()
         self._check_nothing_looks_at_what_is_missing()
-        self.rows, self.compression = self._compressed(every) if compression else (every, "all rows, as asked for")
+        few_do, self.compression = self._compressed() if compression else (None, "all rows, as asked for")
+        self.compressed = few_do is not None
+        self.rows = self._every() if few_do is None else few_do
 
     @property
     def keywords(self) -> dict[str, Any]:
@@ -87,17 +74,51 @@ class Problem:
         key = jax.random.key(seed)
         return np.asarray(prior_vectors(key, self.spec, self.few, draws=PRIOR_DRAWS, **self.keywords))
 
-    def _compressed(self, every: Rows) -> tuple[Rows, str]:
+    def _lay(self, part: Part) -> Rows:
+        """Rows as compiled programs take them; of a size that other tables share, unless the model looks at it."""
+        loc = np.asarray(self.spec.loc)
+        return lay_out(part.x, part.y, self.shape, part.weights, loc, pad=not self.reads_table)
+
+    def _compressed(self) -> tuple[Rows | None, str]:
+        if self.reads_table:
+            count = self.summary.rows
+            return None, f"all {count} rows: a prior or a deterministic site of {self.model.name} looks at them"
         draws = self.prior_draws(0)
         # From the prior's centre out: far from it, functions of many shapes look like straight lines.
         centre = np.median(draws, axis=0)
         out = np.resize([0.03, 0.1, 0.3, 0.6, 1.0, 1.0], len(draws))
         vectors = centre + out[:, None] * (draws - centre)
-        return compress(self.model, self.shape, self.spec, every, vectors[:CHECKS], vectors[CHECKS:])
+        data = self.spec, self.summary, vectors[:CHECKS], vectors[CHECKS:], self._lay
+        part, said = compress(self.model, self.shape, *data)
+        return None if part is None else self._lay(part), said
+
+    def _every(self) -> Rows:
+        summary = self.summary
+        if not summary.sources:
+            raise DataError(
+                f"{self.model.name} needs every row, and what was summarised is no longer at hand; fit the table."
+            )
+        size = 8 * summary.rows * len(summary.columns)
+        if not summary.in_memory and size > LOADED:
+            raise DataError(
+                f"{self.model.name} needs every row, and {summary.rows} of them take {size / 1e9:.3g} GB; use svi with "
+                "batch=, a sample of the rows, or load the table yourself."
+            )
+        return self._lay(joined(list(summary.parts())))
+
+    def _check_no_feature_is_missing(self, few: Part) -> None:
+        if self.shape.generative or not (~self.summary.seen[:, : len(self.schema.columns)]).any():
+            return
+        for part in [*self.summary.parts(), few]:
+            missing = np.isnan(part.x)
+            if missing.any():
+                i, j = np.argwhere(missing)[0]
+                raise missing_feature(self.model.name, part.name(i), self.schema.columns[j])
 
     def _check_rows_independent(self) -> None:
         """Every fit and query adds up single rows: refuse a model in which rows see each other."""
-        count = self.rows.x.shape[0]
+        known = self.summary.few
+        count = min(len(known.x), self.rows.x.shape[0])
         few = np.unique(np.linspace(0, count - 1, 6).astype(int))  # spread, for tables sorted by label
         for vector in self.prior_draws(0)[:8]:
             apart, together, same = rows_apart_and_together(vector, self.spec, self.rows, few, **self.keywords)
@@ -117,10 +138,10 @@ class Problem:
 
     def _check_nothing_looks_at_what_is_missing(self) -> None:
         """A prior may look at the table, but not at cells and labels that nobody saw."""
-        x, y = self.rows.table
         known = self.rows.y.shape[0]
-        if self.rows.seen is None and known == self.rows.x.shape[0]:
+        if not self.reads_table or (self.rows.seen is None and known == self.rows.x.shape[0]):
             return
+        x, y = self.rows.table
         other = x if self.rows.seen is None else jnp.where(self.rows.seen, x, x + self.spec.scale)
         filled_otherwise = Rows(other, None, y.at[known:].set(1))
         vector = self.prior_draws(0)[0]
@@ -136,14 +157,15 @@ class Problem:
 
     def fit(
         self,
-        method: str,
+        refit: Callable[..., Fit],
         vectors: np.ndarray,
         chains: int,
         diagnostics: dict[str, float],
         warning: Sequence[str] = (),
         sample_stats: dict[str, np.ndarray] | None = None,
     ) -> Fit:
-        groups = constrain(jnp.asarray(vectors), self.spec, self.rows, **self.keywords)
+        """The fit whose parameter draws are the flat ``vectors``; refit: the fitter with all but its data bound."""
+        groups = constrain(np.asarray(vectors), self.spec, self.rows, **self.keywords)
         params, derived = (
             {k: np.asarray(group[k], dtype=np.float64).reshape(chains, -1, *site.shape) for k, site in sites}
             for group, sites in zip(groups, (self.shape.sites, self.shape.derived), strict=True)
@@ -152,55 +174,16 @@ class Problem:
             warnings.warn(sentence, FitWarning, stacklevel=4)
         return Fit(
             model=self.model,
-            method=method,
+            refit=refit,
             schema=self.schema,
             spec=self.spec,
             shape=self.shape,
             params=params,
             derived=derived,
-            x=self.x,
-            y=self.y,
+            summary=self.summary,
             sample_stats=sample_stats or {},
             diagnostics=diagnostics,
+            compressed=self.compressed,
             compression=self.compression,
             warnings=tuple(warning),
         )
-
-
-def _target_name(y: Any, target: str | None, columns: Sequence[str]) -> str:
-    target = target or getattr(y, "name", None)
-    target = str(target) if target is not None else next(n for n in ("y", "label", "class_") if n not in columns)
-    if target in columns:
-        raise DataError(f"'{target}' is the target and a column of x, too; take it out of x.")
-    if target == "row":
-        raise DataError("the target is named 'row', as the rows of every answer are; rename it.")
-    return target
-
-
-def _same_length(x: np.ndarray, y: np.ndarray) -> None:
-    if len(y) != len(x):
-        raise DataError(f"x has {len(x)} rows but y has {len(y)}; give one y for every row.")
-
-
-def _codes(
-    model: Declared, x: np.ndarray, y: Any, target: str, labels: Sequence[Any] | None
-) -> tuple[np.ndarray, tuple[Any, ...]]:
-    """Codes of the labels, -1 where one is hidden, and the names of all classes of the model."""
-    codes, names = np.full(len(x), -1), ()
-    if y is not None or labels is not None:
-        codes, names = read_labels([None] * len(x) if y is None else y, labels)
-    _same_length(x, codes)
-    if len(names) == 1 and np.all(codes >= 0):
-        raise DataError(f"every row has the label {names[0]!r}; a model of labels needs at least two.")
-    if len(names) > 20 and len(names) > len(x) / 2:
-        raise DataError(
-            f"'{target}' has {len(names)} different labels in {len(x)} rows; for a numeric response use a "
-            "model of one, such as linear_regression."
-        )
-    # A model that follows the number of labels in the data has another number where the data have another.
-    own, two, three = (structure(model, make_spec(x, None, k)).classes for k in (len(names), 2, 3))
-    if own > len(x):
-        raise DataError(f"{own} components need as many rows, got {len(x)}.")
-    named = name_classes(names, own, fixed=two == three)
-    order = np.array([named.index(name) for name in names] + [-1])
-    return order[codes], named

@@ -69,6 +69,7 @@ def nuts(
     warmup: int = 500,
     target: str | None = None,
     labels: Sequence[Any] | None = None,
+    weights: Any = None,
     compress: bool = True,
 ) -> Fit:
     """Draws from the posterior by the No-U-Turn sampler (Hoffman and Gelman 2014), preconditioned by the mode.
@@ -82,7 +83,7 @@ def nuts(
     seed, chains, draws = whole(seed, "seed", 0), whole(chains, "chains", 1), whole(draws, "draws", 4)
     warmup = whole(warmup, "warmup", 10)
     with jax.enable_x64(True):
-        problem = Problem(model, x, y, target, labels, compress)
+        problem = Problem(model, x, y, target=target, labels=labels, weights=weights, compression=compress)
         centre, whiten, places, preconditioned = precondition(problem, seed)
         start, advance = _nuts_programs(problem.model, problem.shape, warmup)
         data = (jnp.asarray(centre), jnp.asarray(whiten), problem.spec, problem.rows)
@@ -102,7 +103,8 @@ def nuts(
             "preconditioned": float(preconditioned),
         }
         vectors = centre + v.reshape(chains * draws, -1) @ whiten.T
-        fit = problem.fit("nuts", vectors, chains, diagnostics, (), stats)
+        refit = partial(nuts, seed=seed, chains=chains, draws=draws, warmup=warmup, compress=compress)
+        fit = problem.fit(refit, vectors, chains, diagnostics, (), stats)
     renamed = relabel(fit)
     verdict, said = _judge(renamed.params, renamed.diagnostics)
     if renamed is not fit:

@@ -1,10 +1,12 @@
 """What a model function declares, read off abstract traces: parameters, data sites, number of labels."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from numpyro import distributions as dist
 from numpyro import handlers
@@ -52,6 +54,18 @@ def count(shape: tuple[int, ...]) -> int:
 
 def structure(model: Declared, spec: Spec) -> Structure:
     """Read the sites off two abstract traces, of one row and of two: what grows is no parameter."""
+    return _structure(model, spec.features, spec.classes)
+
+
+def blank(features: int, classes: int) -> Spec:
+    """Sizes with no units."""
+    zero, one = np.zeros(features), np.ones(features)
+    return Spec(zero, one, np.zeros(()), np.ones(()), rows=1, features=features, classes=max(classes, 2))
+
+
+@lru_cache(maxsize=256)
+def _structure(model: Declared, features: int, classes: int) -> Structure:
+    spec = blank(features, classes)
     found = _abstract_sites(model, spec, 1)
     shared = _abstract_sites(model, spec, 2)
     y, generative = found.pop("y", None), found.pop("x", False)

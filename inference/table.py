@@ -1,17 +1,20 @@
 """Tables and labels in: checked once, named for ever."""
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
 import narwhals.stable.v1 as nw
 import numpy as np
+import pandas as pd
 from narwhals.exceptions import DuplicateError
 
 from ..models.spec import Spec
 from .errors import DataError
 
+FLOATS = (np.float32, np.float64)
 EXTREME = 1e100  # squares of larger numbers, and of the inverses of smaller ones, leave float64
 
 
@@ -25,8 +28,9 @@ class Schema:
 
 
 def read_x(x: Any, schema: Schema | None = None) -> tuple[np.ndarray, tuple[str, ...]]:
-    """A float64 array (rows, features), NaN where a value is missing, and its column names.
+    """An array (rows, features), NaN where a value is missing, and its column names.
 
+    float32 and float64 come as they are, uncopied where that can be, anything else as float64.
     A frame is matched to ``schema`` by name, an array by position.
     Raises DataError for an empty table, text, infinite values and columns that do not match.
     """
@@ -43,13 +47,19 @@ def read_x(x: Any, schema: Schema | None = None) -> tuple[np.ndarray, tuple[str,
         values, columns = _array(x, schema)
     else:
         values, columns = _frame(frame, has, schema)
+    if not np.isfinite(values.sum(dtype=np.float64)):  # NaN or infinite; a sum is cheaper than a look at each cell
+        refuse_infinite(values, columns, partial(row_name, x))
+    return values, columns
+
+
+def refuse_infinite(values: np.ndarray, columns: Sequence[str], name: Callable[[int], Any]) -> None:
+    """Raise DataError for an infinite cell. name: how the user calls row i."""
     infinite = np.argwhere(np.isinf(values))
     if len(infinite):
         i, j = infinite[0]
         raise DataError(
-            f"row {row_name(x, i)}, column '{columns[j]}' is {values[i, j]}; replace it by a number or a missing value."
+            f"row {name(i)}, column '{columns[j]}' is {values[i, j]}; replace it by a number or a missing value."
         )
-    return values, columns
 
 
 def _array(x: Any, schema: Schema | None) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -59,7 +69,7 @@ def _array(x: Any, schema: Schema | None) -> tuple[np.ndarray, tuple[str, ...]]:
         raw = np.asarray(x)
         if raw.dtype.kind in "cMmSU" or isinstance(x, dict):
             raise TypeError
-        values = raw.astype(np.float64)
+        values = raw if raw.dtype in FLOATS else raw.astype(np.float64)
     except (TypeError, ValueError):
         raise DataError(f"expected a table of numbers, got {type(x).__name__}; leave out or encode text.") from None
     values = values[:, None] if values.ndim == 1 else values
@@ -84,10 +94,19 @@ def _frame(frame: Any, has: list[str], schema: Schema | None) -> tuple[np.ndarra
     if len(frame) == 0 or not columns:
         raise DataError(f"expected at least one row and one column, got shape ({len(frame)}, {len(has)}).")
     native = frame.to_native()
+    kinds = set(frame.schema.values())
+    if len(kinds) == 1 and kinds <= {nw.Float32, nw.Float64}:
+        values = (frame if list(columns) == has else frame.select(*columns)).to_numpy()
+        if values.dtype in FLOATS:
+            return values, columns
     return np.column_stack([_numbers(frame[:, has.index(name)], name, native) for name in columns]), columns
 
 
 def _numbers(column: Any, name: str, native: Any) -> np.ndarray:
+    if column.dtype.is_numeric() and column.null_count() == 0:
+        array = column.to_numpy()
+        if array.dtype.kind in "iuf":
+            return array.astype(np.float64)
     values = column.to_list()
     if not (column.dtype.is_numeric() or column.dtype == nw.Boolean):
         strange = first_without_number(values)
@@ -127,18 +146,20 @@ def missing(value: Any) -> bool:
         return True
 
 
-def check_columns(x: np.ndarray, columns: Sequence[str]) -> None:
-    """Raise DataError for a column that carries no information, or whose size leaves float64."""
-    for j, name in enumerate(columns):
-        seen = x[~np.isnan(x[:, j]), j]
+def check_columns(low: np.ndarray, high: np.ndarray, columns: Sequence[str]) -> None:
+    """Raise DataError for a column that carries no information, or whose size leaves float64.
+
+    low, high: least and greatest value of each column, NaN of one that has none.
+    """
+    for name, least, most in zip(columns, low.tolist(), high.tolist(), strict=True):
         if name == "row":
             raise DataError("a column is named 'row', as the rows of every answer are; rename it.")
-        if len(seen) == 0:
+        if np.isnan(least):
             raise DataError(f"column '{name}' has no value at all; leave it out.")
-        if np.all(seen == seen[0]):
-            raise DataError(f"column '{name}' is constant ({seen[0]:g} in every row); leave it out.")
-        if np.abs(seen).max() > EXTREME or np.ptp(seen) < 1 / EXTREME:
-            raise DataError(f"column '{name}' spans {seen.min():g} to {seen.max():g}; give it in another unit.")
+        if least == most:
+            raise DataError(f"column '{name}' is constant ({least:g} in every row); leave it out.")
+        if max(abs(least), abs(most)) > EXTREME or most - least < 1 / EXTREME:
+            raise DataError(f"column '{name}' spans {least:g} to {most:g}; give it in another unit.")
 
 
 def missing_feature(model: str, row: int, column: str) -> DataError:
@@ -164,23 +185,41 @@ def _plain(values: Any) -> list[Any]:
     return [value.item() if isinstance(value, np.number | np.bool_ | np.str_) else value for value in listed]
 
 
+def _factorized(y: Any) -> tuple[np.ndarray, list[Any]]:
+    """Codes of the entries of a column, -1 where one is missing, and what they stand for.
+
+    Typed columns by a hash table in C, as there may be many rows.
+    """
+    try:
+        column = nw.from_native(y, series_only=True)
+        plain = column.dtype.is_integer() or column.dtype.is_float() or column.dtype in (nw.Boolean, nw.String)
+        array = column.to_numpy() if plain else None
+    except TypeError:
+        array = y if isinstance(y, np.ndarray) and not isinstance(y, np.ma.MaskedArray) else None
+    if array is not None and array.ndim == 1 and array.dtype.kind in "iufb":
+        codes, unique = pd.factorize(array)
+        return codes, unique.tolist()
+    values = _plain(y)
+    try:
+        place = {value: k for k, value in enumerate(dict.fromkeys(value for value in values if not missing(value)))}
+        codes = np.fromiter((place.get(value, -1) for value in values), dtype=np.int64, count=len(values))
+    except TypeError:
+        strange = next(value for value in values if not isinstance(value, Hashable))
+        raise DataError(f"a label must be hashable, as text and numbers are, got {strange!r}.") from None
+    kinds = set(map(type, values))
+    if bool in kinds and kinds & {int, float}:
+        raise DataError("labels mix True or False with numbers, which Python holds equal; use one kind.")
+    return codes, list(place)
+
+
 def read_labels(y: Any, labels: Iterable[Any] | None = None) -> tuple[np.ndarray, tuple[Any, ...]]:
     """Codes 0..K-1 with -1 for a missing label, and the label names, sorted where they can be.
 
     Raises DataError where a label is not among ``labels``, or where names are equal.
     """
-    values = _plain(y)
-    try:
-        unique = list(dict.fromkeys(values))  # once a label, as there may be many rows
-    except TypeError:
-        strange = next(value for value in values if not isinstance(value, Hashable))
-        raise DataError(f"a label must be hashable, as text and numbers are, got {strange!r}.") from None
-    present = [value for value in unique if not missing(value)]
-    if len(present) < len(unique) and all(isinstance(v, float) and v % 1 == 0 for v in present):
+    codes, present = _factorized(y)
+    if (codes < 0).any() and all(isinstance(v, float) and v % 1 == 0 for v in present):
         present = [int(v) for v in present]  # whole numbers that were made floats for want of a missing integer
-    kinds = set(map(type, values))
-    if bool in kinds and kinds & {int, float}:
-        raise DataError("labels mix True or False with numbers, which Python holds equal; use one kind.")
     if labels is None:
         try:
             labels = sorted(present)
@@ -190,11 +229,11 @@ def read_labels(y: Any, labels: Iterable[Any] | None = None) -> tuple[np.ndarray
     code = {label: k for k, label in enumerate(labels)}
     if len(code) < len(labels):
         raise DataError(f"labels must differ from one another, got {', '.join(map(str, labels))}.")
-    strange = next((value for value in present if value not in code), None)
+    strange = next((k for k, value in enumerate(present) if value not in code), None)
     if strange is not None:
-        row = row_name(y, values.index(strange))
-        raise DataError(f"row {row}: label {strange!r} is not one of {few(labels)}.")
-    return np.array([code.get(value, -1) for value in values], dtype=int), tuple(labels)
+        row = row_name(y, int((codes == strange).argmax()))
+        raise DataError(f"row {row}: label {present[strange]!r} is not one of {few(labels)}.")
+    return np.array([*(code[value] for value in present), -1])[codes], tuple(labels)
 
 
 def few(names: Sequence[Any], most: int = 12) -> str:
@@ -220,17 +259,18 @@ def name_classes(labels: tuple[Any, ...], classes: int, fixed: bool) -> tuple[An
 
 def read_response(y: Any, target: str) -> np.ndarray:
     """A numeric response as float64, shape (rows,). Raises DataError for text, missing and infinite values."""
-    values = _plain(y)
-    strange = first_without_number(values)
+    as_it_is = isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype in FLOATS
+    values = y if as_it_is else _plain(y)
+    strange = None if as_it_is else first_without_number(values)
     if strange is not None:
         raise DataError(
             f"the response '{target}' must be numeric, got {values[strange]!r} in row {row_name(y, strange)}; correct "
             "it, or for labels use a model of labels, such as softmax_regression."
         )
-    empty = next((i for i, value in enumerate(values) if missing(value)), None)
-    if empty is not None:
-        raise DataError(f"row {row_name(y, empty)}: the response '{target}' is missing; drop the row or fill it in.")
-    numbers = np.array(values, dtype=np.float64)
+    numbers = np.array(y if as_it_is else [np.nan if missing(v) else v for v in values], dtype=np.float64)
+    empty = np.flatnonzero(np.isnan(numbers))
+    if len(empty):
+        raise DataError(f"row {row_name(y, empty[0])}: the response '{target}' is missing; drop the row or fill it in.")
     bad = np.flatnonzero(~np.isfinite(numbers))
     if len(bad):
         raise DataError(

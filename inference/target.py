@@ -1,10 +1,11 @@
 """The log density over unconstrained parameters that every fit works on."""
 
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from numpyro import handlers
 from numpyro.distributions import biject_to
@@ -12,7 +13,7 @@ from numpyro.distributions import biject_to
 from ..models.spec import Spec
 from .declare import Declared
 from .joint import Lift, Rows, row_terms, scaled, split
-from .structure import ProperDraws, Structure
+from .structure import ProperDraws, Structure, blank
 
 
 def log_likelihood(model: Declared, shape: Structure, values: dict[str, Array], spec: Spec, rows: Rows) -> Array:
@@ -117,3 +118,33 @@ def what_the_table_decides(
     """log prior, parameters and deterministic sites at a vector: all that a look at the table could change."""
     lift = lifted(model, shape, vector, spec, rows)
     return lift.log_prior, lift.values, {name: lift.derived[name] for name, _ in shape.derived}
+
+
+@lru_cache(maxsize=256)
+def reads_table(model: Declared, shape: Structure, features: int, classes: int) -> bool:
+    """Whether a prior, parameter or deterministic site depends on x, on y or on how many rows there are.
+
+    Read off two abstract traces, of tables of three and of five rows: the equations that these values need.
+    """
+    (read, first), (_, second) = (_needed(model, shape, features, classes, rows) for rows in (3, 5))
+    return read or first != second
+
+
+def _needed(
+    model: Declared, shape: Structure, features: int, classes: int, rows: int
+) -> tuple[bool, list[tuple[str, ...]]]:
+    def decided(x: Array, y: Array, vector: Array, spec: Spec) -> tuple:
+        lift = lifted(model, shape, vector, spec, Rows(x, None, y))
+        return lift.log_prior, lift.values, {name: lift.derived[name] for name, _ in shape.derived}
+
+    y = np.zeros(rows, dtype=int) if shape.classes else np.zeros(rows)
+    trace = jax.make_jaxpr(decided)(np.zeros((rows, features)), y, np.zeros(shape.size), blank(features, classes))
+    needed = {id(var) for var in trace.jaxpr.outvars}
+    equations = []
+    for equation in reversed(trace.jaxpr.eqns):
+        if any(id(var) in needed for var in equation.outvars):
+            needed.update(id(var) for var in equation.invars)
+            equations.append((equation.primitive.name, *(str(getattr(v, "val", v.aval)) for v in equation.invars)))
+    constants = zip(trace.jaxpr.constvars, trace.consts, strict=True)
+    equations += [("constant", str(np.asarray(value))) for var, value in constants if id(var) in needed]
+    return any(id(var) in needed for var in trace.jaxpr.invars[:2]), equations

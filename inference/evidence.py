@@ -101,10 +101,7 @@ def _names_of_classes(model: Declared, summary: Summary) -> tuple[Any, ...]:
             "model of one, such as linear_regression."
         )
     # A model that follows the number of labels in the data has another number where the data have another.
-    own, two, three = (
-        structure(model, blank(len(summary.columns), k)).classes for k in (len(names), 2, 3)
-    )
+    own, two, three = (structure(model, blank(len(summary.columns), k)).classes for k in (len(names), 2, 3))
     if own > rows:
         raise DataError(f"{own} components need as many rows, got {rows}.")
     return name_classes(names, own, fixed=two == three)
-

@@ -51,8 +51,8 @@ class Fit:
         labels = "" if self.schema.labels is None else f", labels {few(self.schema.labels)}"
         numbers = ", ".join(f"{name} {value:.4g}" for name, value in self.diagnostics.items())
         return (
-            f"<Fit: {self.model.name} by {self.method}; {self.summary.rows} rows of {few(self.schema.columns)}{labels}; "
-            f"{chains} x {draws} draws of {', '.join(self.params)}; {numbers}>"
+            f"<Fit: {self.model.name} by {self.method}; {self.summary.rows} rows of {few(self.schema.columns)}"
+            f"{labels}; {chains} x {draws} draws of {', '.join(self.params)}; {numbers}>"
         )
 
     @property

@@ -66,7 +66,7 @@ def one_pass(
 
 
 def _far(total: dict[bytes, Moments], origin: np.ndarray) -> bool:
-    """Whether a group lies so far from its origin that squares about it lose digits: its first row is no typical one."""
+    """Whether a group lies so far from its origin, an untypical first row, that squares about it lose digits."""
     return any(
         bool(np.any(np.square(of.mean - origin) * of.count[:, None] > FAR**2 * of.diagonal.scatter))
         for of in total.values()

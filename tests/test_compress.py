@@ -8,14 +8,12 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 from bayeszoo.inference import map_estimate, nuts
-from bayeszoo.inference.declare import declare
-from bayeszoo.inference.joint import Rows
-from bayeszoo.inference.moments import moments, sigma_points, spread_rows
+from bayeszoo.inference.moments import sigma_points, spread_rows
 from bayeszoo.inference.problem import Problem
 from bayeszoo.inference.recombine import recombine
-from bayeszoo.inference.standin import reweighted, take
-from bayeszoo.inference.structure import structure
-from bayeszoo.inference.table import make_spec
+from bayeszoo.inference.standin import reweighted
+from bayeszoo.inference.summary import Part
+from bayeszoo.inference.sweep import one_pass
 from bayeszoo.inference.target import log_target
 from bayeszoo.models import (
     fixed_variance_mixture,
@@ -95,7 +93,7 @@ CASES = {
 def test_the_likelihood_is_that_of_all_rows(model, x, y, rows, kind):
     """At other parameters than those that the engine looked at."""
     with jax.enable_x64(True):
-        few, every = (Problem(model, x, y, None, None, compression) for compression in (True, False))
+        few, every = (Problem(model, x, y, compression=compression) for compression in (True, False))
         assert few.compression.startswith(f"150 rows as {rows}, {kind}")
         assert every.compression == "all rows, as asked for"
         a, b = (
@@ -143,30 +141,58 @@ def test_the_posterior_is_that_of_all_rows():
         assert np.all(np.abs(a.mean((0, 1)) - b.mean((0, 1))) < 5 * error)
 
 
+def moments(z, group, weights, full):
+    """Of groups 0 to 3 in this order, by the engine."""
+    found = one_pass([z], group.astype(np.int32), 4, weights, full=full)
+    place = np.full(4, -1)
+    place[found.label] = np.arange(len(found.label))
+    return found.moments.take(place)
+
+
 @pytest.mark.parametrize("full", [False, True])
 def test_moments_merge_and_keep_their_digits(full):
+    """Also where the first row of a group, from which squares are taken, lies far from all others."""
     rng = np.random.default_rng(0)
-    z, group, weights = 1e8 + rng.normal(size=(5000, 3)), rng.integers(3, size=5000), rng.integers(1, 4, size=5000)
-    whole = moments(z, group, weights.astype(float), 4, full=full)
-    parts = [moments(z[s], group[s], weights[s].astype(float), 4, full=full) for s in (slice(0, 700), slice(700, None))]
+    z, group, weights = 1e8 + rng.normal(size=(50_000, 3)), rng.integers(3, size=50_000), rng.integers(1, 4, 50_000)
+    z[0] = 0
+    whole = moments(z, group, weights.astype(float), full)
+    cut = (slice(0, 700), slice(700, None))
+    parts = [moments(z[s], group[s], weights[s].astype(float), full) for s in cut]
     merged = parts[0].merge(parts[1])
     for g in range(3):
-        rows = np.repeat(z[group == g] - 1e8, weights[group == g], axis=0)
-        want = np.cov(rows.T, ddof=0) * len(rows)
+        rows = np.repeat(z[group == g].astype(np.longdouble) - 1e8, weights[group == g], axis=0)
+        centred = rows - rows.mean(axis=0)
+        want = (centred[:, :, None] * centred[:, None]).sum(axis=0).astype(float)
         for got in (whole, merged):
-            np.testing.assert_allclose(got.mean[g] - 1e8, rows.mean(axis=0), atol=1e-7)
-            np.testing.assert_allclose(got.scatter[g], want if full else np.diag(want), rtol=1e-6, atol=1e-3)
+            np.testing.assert_allclose(got.mean[g] - 1e8, rows.mean(axis=0).astype(float), rtol=1e-9, atol=1e-7)
+            np.testing.assert_allclose(got.scatter[g], want if full else np.diag(want), rtol=1e-9, atol=1e-3)
     assert whole.count[3] == 0
     points, where, w = (sigma_points if full else spread_rows)(whole)
-    again = moments(points, where, w, 4, full=full)
+    again = moments(points, where, w, full)
     np.testing.assert_allclose(again.count, whole.count)
     np.testing.assert_allclose(again.scatter, whole.scatter, rtol=1e-6, atol=1e-3)
 
 
+def test_a_group_is_a_label_and_what_its_rows_miss():
+    rng = np.random.default_rng(0)
+    z, group = rng.normal(size=(40_000, 3)), rng.integers(2, size=40_000).astype(np.int32)
+    z[rng.random(z.shape) < 0.1] = np.nan
+    found = one_pass([z], group, 2, None, full=True)
+    assert len(found.label) == 16
+    np.testing.assert_array_equal(found.least, np.nanargmin(z, axis=0))
+    np.testing.assert_array_equal(found.most, np.nanargmax(z, axis=0))
+    for g in range(16):
+        rows = z[(group == found.label[g]) & (~np.isnan(z) == found.seen[g]).all(axis=1)][:, found.seen[g]]
+        own = np.ix_(found.seen[g], found.seen[g])
+        assert found.moments.count[g] == len(rows)
+        np.testing.assert_allclose(found.moments.mean[g][found.seen[g]], rows.mean(axis=0), atol=1e-12)
+        want = np.atleast_2d(np.cov(rows.T, ddof=0)) * len(rows) if rows.size else np.zeros((0, 0))
+        np.testing.assert_allclose(found.moments.scatter[g][own], want, atol=1e-9)
+
+
 def test_collinear_columns_have_sigma_points():
     z = np.random.default_rng(0).normal(size=(100, 2)) @ np.array([[1.0, 2.0, 0.0], [0.0, 1.0, 0.0]])
-    of = moments(z, np.zeros(100, dtype=int), np.ones(100), 1, full=True)
-    points, _, w = sigma_points(of)
+    points, _, w = sigma_points(moments(z, np.zeros(100, dtype=int), None, True))
     np.testing.assert_allclose(np.cov(points.T, aweights=w, ddof=0), np.cov(z.T, ddof=0), atol=1e-12)
 
 
@@ -199,11 +225,10 @@ def test_a_label_that_the_tried_rows_miss_is_kept():
     """Of a million rows, a sample of 5,000 may hold none of a rare label; its rows must not be lost."""
     rng = np.random.default_rng(0)
     label = np.sort(np.r_[rng.integers(2, size=5000), 2, 2, 2])
-    rows = Rows(rng.normal(size=(5003, 3)), None, label)
-    few = take(rows, np.arange(4000))
-    shape = structure(declare(gaussian_naive_bayes), make_spec(rows.x, None, 3))
+    rows = Part(rng.normal(size=(5003, 3)), label, (0, 1, 2), None, str)
     points = rng.normal(size=(256, 3))
-    small = reweighted(lambda some: points @ np.asarray(some.x).T, shape, few, rows)
+    small = reweighted(lambda some: some.x @ points.T, rows.take(np.arange(4000)), [rows])
     assert len(small.x) <= 2 * 4 + 3
-    np.testing.assert_allclose(np.bincount(small.y, small.weights), np.bincount(label), rtol=1e-9)
-    np.testing.assert_allclose(small.weights @ small.x, rows.x.sum(axis=0), atol=1e-8)
+    weights = small.weights
+    np.testing.assert_allclose(np.bincount(small.y, weights), np.bincount(label), rtol=1e-9)
+    np.testing.assert_allclose(weights @ small.x, rows.x.sum(axis=0), atol=1e-8)

@@ -1,4 +1,7 @@
-"""A fit on disk: ``fit.json`` for what it is, ``posterior.nc`` for ArviZ's groups, ``rows.npz`` for its rows."""
+"""A fit on disk: ``fit.json`` for what it is, ``posterior.nc`` for ArviZ's groups, ``rows.npz`` for its rows.
+
+Of rows that were streamed or left behind by an update, ``rows.npz`` holds the summary.
+"""
 
 import json
 import os
@@ -15,12 +18,17 @@ import xarray as xr
 from ..inference.declare import Declared, declare
 from ..inference.errors import DataError, ModelError
 from ..inference.fit import Fit
+from ..inference.fits import laplace, map_estimate, mle, svi
+from ..inference.moments import Moments
+from ..inference.sampling import nuts
 from ..inference.structure import structure
+from ..inference.summary import Part, Summary, joined, summary_of
 from ..inference.table import Schema
 from ..models.catalogue import HYPOTHESES, MODELS
 from ..models.spec import Spec
 
-VERSION = 1
+VERSION = 2
+METHODS = {fitter.__name__: fitter for fitter in (mle, map_estimate, laplace, svi, nuts)}
 FILES = ("posterior.nc", "rows.npz", "fit.json")
 
 
@@ -45,12 +53,15 @@ def save(fit: Fit, folder: str | Path) -> xr.DataTree:
         "model": fit.model.name,
         "hyperparameters": {name: _encode(name, value) for name, value in fit.model.hyperparameters.items()},
         "method": fit.method,
+        "settings": fit.refit.keywords,
         "columns": fit.schema.columns,
         "target": fit.schema.target,
         "labels": fit.schema.labels,
         "units": {name: np.asarray(getattr(spec, name)).tolist() for name in ("loc", "scale", "y_loc", "y_scale")},
         "sizes": {name: getattr(spec, name) for name in ("rows", "features", "classes")},
+        "rows": fit.summary.rows,
         "diagnostics": fit.diagnostics,
+        "compressed": fit.compressed,
         "compression": fit.compression,
         "warnings": fit.warnings,
     }
@@ -61,11 +72,43 @@ def save(fit: Fit, folder: str | Path) -> xr.DataTree:
     with TemporaryDirectory(dir=folder, prefix=".writing-") as beside:
         new = Path(beside)
         tree.to_netcdf(new / "posterior.nc", engine="h5netcdf")
-        np.savez(new / "rows.npz", x=fit.x, y=fit.y)
+        np.savez(new / "rows.npz", **_arrays(fit))
         (new / "fit.json").write_text(text)
         for name in FILES:
             (new / name).replace(folder / name)
     return tree
+
+
+def _arrays(fit: Fit) -> dict[str, np.ndarray]:
+    """The rows, or what is kept of them where they are not at hand."""
+    summary = fit.summary
+    if summary.in_memory:
+        return _part_arrays("", joined(list(summary.parts())))
+    arrays = {"label": summary.label, "seen": summary.seen}
+    if summary.moments is not None:
+        arrays |= {"count": summary.moments.count, "mean": summary.moments.mean, "scatter": summary.moments.scatter}
+    return arrays | _part_arrays("sample_", summary.sample) | _part_arrays("extremes_", summary.extremes)
+
+
+def _part_arrays(prefix: str, part: Part) -> dict[str, np.ndarray]:
+    arrays = {f"{prefix}x": part.x, f"{prefix}y": part.y}
+    return arrays if part.weights is None else {**arrays, f"{prefix}weights": part.weights}
+
+
+def _summary(arrays: dict[str, np.ndarray], schema: Schema, response: bool, rows: int) -> Summary:
+    names = None if response else schema.labels or ()
+
+    def part(prefix: str) -> Part:
+        return Part(arrays[f"{prefix}x"], arrays[f"{prefix}y"], names, arrays.get(f"{prefix}weights"), str)
+
+    if "x" in arrays:
+        whole = part("")
+        if whole.x.shape != (rows, len(schema.columns)) or len(whole.y) != rows:
+            raise ValueError(f"rows.npz has {whole.x.shape} rows and columns, not {(rows, len(schema.columns))}")
+        return summary_of(whole, schema.columns, schema.target, full=False)
+    moments = Moments(arrays["count"], arrays["mean"], arrays["scatter"]) if "count" in arrays else None
+    kept = arrays["label"], arrays["seen"], moments, part("sample_"), part("extremes_")
+    return Summary(schema.columns, schema.target, names, *kept, rows, ())
 
 
 def _encode(name: str, value: Any) -> Any:
@@ -132,24 +175,25 @@ def _read(record: dict[str, Any], folder: Path) -> Fit:
                 raise ValueError(
                     f"'{name}' in posterior.nc has shape {tree['posterior'][name].shape[2:]}, not {site.shape}"
                 )
-        stats = {name: value.values for name, value in tree["sample_stats"].data_vars.items()}
-    with (folder / "rows.npz").open("rb") as file, np.load(file) as rows:
-        x, y = rows["x"], rows["y"]
-    if x.shape != (spec.rows, spec.features) or len(y) != spec.rows:
-        raise ValueError(f"rows.npz has {x.shape} rows and columns, not {(spec.rows, spec.features)}")
+        groups = tree["sample_stats"].data_vars if "sample_stats" in tree else {}
+        stats = {name: value.values for name, value in groups.items()}
+    with (folder / "rows.npz").open("rb") as file, np.load(file) as stored:
+        arrays = dict(stored)
     labels = None if record["labels"] is None else tuple(record["labels"])
+    schema = Schema(tuple(record["columns"]), record["target"], labels)
+    response = shape.has_y and shape.classes is None
     return Fit(
         model=model,
-        method=record["method"],
-        schema=Schema(tuple(record["columns"]), record["target"], labels),
+        refit=partial(METHODS[record["method"]], **record["settings"]),
+        schema=schema,
         spec=spec,
         shape=shape,
         params=params,
         derived=derived,
-        x=x,
-        y=y,
+        summary=_summary(arrays, schema, response, record["rows"]),
         sample_stats=stats,
         diagnostics=record["diagnostics"],
+        compressed=record["compressed"],
         compression=record["compression"],
         warnings=tuple(record["warnings"]),
     )

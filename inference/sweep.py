@@ -1,6 +1,7 @@
 """One blocked pass over rows, on all cores: the moments of each group, in float64 and about a row of the group."""
 
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -45,14 +46,14 @@ def one_pass(
     label: (rows,) int32 below ``labels``. full keeps whole scatter matrices. NaN: a cell that is not seen; it counts
     as the origin of its group, in the mean and in the scatter. Infinite cells raise FloatingPointError.
     """
-    origin = _first_rows(parts, label, labels)
+    first = _first_rows(parts, label, labels)
+    origin: Origins = defaultdict(lambda: first)
     found, least, most = _sums(parts, label, weights, origin, full)
-    total = {key: _central(sums, origin) for key, sums in found.items()}
-    if _far(total, origin):
-        largest = max(total.values(), key=lambda of: of.count.sum())
-        origin = np.where(largest.count[:, None] > 0, largest.mean, origin)
+    total = {key: _central(sums, origin[key]) for key, sums in found.items()}
+    if any(_far(of, origin[key]) for key, of in total.items()):
+        origin |= {key: np.where(of.count[:, None] > 0, of.mean, first) for key, of in total.items()}
         found, least, most = _sums(parts, label, weights, origin, full)
-        total = {key: _central(sums, origin) for key, sums in found.items()}
+        total = {key: _central(sums, origin[key]) for key, sums in found.items()}
     columns = sum(part.shape[1] for part in parts)
     labelled, seen, kept = [], [], []
     for key, of in total.items():
@@ -65,12 +66,9 @@ def one_pass(
     return Pass(np.concatenate(labelled), np.concatenate(seen), moments, least, most)
 
 
-def _far(total: dict[bytes, Moments], origin: np.ndarray) -> bool:
+def _far(of: Moments, origin: np.ndarray) -> bool:
     """Whether a group lies so far from its origin, an untypical first row, that squares about it lose digits."""
-    return any(
-        bool(np.any(np.square(of.mean - origin) * of.count[:, None] > FAR**2 * of.diagonal.scatter))
-        for of in total.values()
-    )
+    return bool(np.any(np.square(of.mean - origin) * of.count[:, None] > FAR**2 * of.diagonal.scatter))
 
 
 def _first_rows(parts: list[np.ndarray], label: np.ndarray, labels: int) -> np.ndarray:
@@ -93,11 +91,12 @@ def _middle(some: np.ndarray) -> np.ndarray:
     return total / np.maximum(seen.sum(axis=0), 1)
 
 
+Origins = dict[bytes, np.ndarray]  # of each pattern of cells seen, a row of each label to measure from
 Sums = tuple[np.ndarray, np.ndarray, np.ndarray]  # of weights, of z and of z z' about the origin
 
 
 def _sums(
-    parts: list[np.ndarray], label: np.ndarray, weights: np.ndarray | None, origin: np.ndarray, full: bool
+    parts: list[np.ndarray], label: np.ndarray, weights: np.ndarray | None, origin: Origins, full: bool
 ) -> tuple[dict[bytes, Sums], np.ndarray, np.ndarray]:
     block = partial(_of_block, parts, label, weights, origin, full)
     total: dict[bytes, Sums] = {}
@@ -143,10 +142,10 @@ def _where(parts: list[np.ndarray], of_blocks: np.ndarray, arg: Callable) -> np.
 
 
 def _of_block(
-    parts: list[np.ndarray], label: np.ndarray, weights: np.ndarray | None, origin: np.ndarray, full: bool, start: int
+    parts: list[np.ndarray], label: np.ndarray, weights: np.ndarray | None, origin: Origins, full: bool, start: int
 ) -> tuple[dict[bytes, Sums], np.ndarray, np.ndarray]:
     stop = min(start + BLOCK, len(label))
-    z = np.empty((stop - start, origin.shape[1]))
+    z = np.empty((stop - start, sum(part.shape[1] for part in parts)))
     first = 0
     for part in parts:
         z[:, first : first + part.shape[1]] = part[start:stop]
@@ -160,17 +159,17 @@ def _of_block(
         low, high = _extreme(z, np.fmin), _extreme(z, np.fmax)
         if np.isinf(low).any() or np.isinf(high).any():
             raise FloatingPointError
-    z -= np.take(origin, which, axis=0, mode="clip")
     if seen is None:
         everything = np.packbits(np.ones(z.shape[1], dtype=bool)).tobytes()
-        return {everything: _grouped(z, which, weight, origin, full)}, low, high
-    z[~seen] = 0.0
+        z -= np.take(origin[everything], which, axis=0, mode="clip")
+        return {everything: _grouped(z, which, weight, len(origin[everything]), full)}, low, high
     patterns, pattern = np.unique(np.packbits(seen, axis=1), axis=0, return_inverse=True)
     sums = {}
-    for p, key in enumerate(patterns):
+    for p, key in enumerate(map(np.ndarray.tobytes, patterns)):
         rows = np.flatnonzero(pattern.ravel() == p)
         some = None if weight is None else weight[rows]
-        sums[key.tobytes()] = _grouped(z[rows], which[rows], some, origin, full)
+        shifted = np.where(seen[rows], z[rows] - origin[key][which[rows]], 0.0)
+        sums[key] = _grouped(shifted, which[rows], some, len(origin[key]), full)
     return sums, low, high
 
 
@@ -181,9 +180,9 @@ def _extreme(z: np.ndarray, of: np.ufunc) -> np.ndarray:
     return of.reduce(np.concatenate([folded, z[whole:]]), axis=0)
 
 
-def _grouped(z: np.ndarray, which: np.ndarray, weight: np.ndarray | None, origin: np.ndarray, full: bool) -> Sums:
+def _grouped(z: np.ndarray, which: np.ndarray, weight: np.ndarray | None, groups: int, full: bool) -> Sums:
     """Sums of 1, z and z z' in each group."""
-    groups, rows = len(origin), len(z)
+    rows = len(z)
     one = np.ones(rows) if weight is None else weight
     # A matrix with one entry a column adds each row to its group's sum in one sweep.
     members = sparse.csc_array((one, which, np.arange(rows + 1, dtype=np.int32)), shape=(groups, rows))

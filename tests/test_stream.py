@@ -1,0 +1,230 @@
+"""Tables in files, on a cluster and in parts: the same moments as at once, and errors that say where."""
+
+import os
+import signal
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from bayeszoo.inference import DataError, map_estimate, mle, summarise
+from bayeszoo.inference import summary as summaries
+from bayeszoo.models import fixed_variance_mixture, gaussian_naive_bayes, linear_regression
+from bayeszoo.workflow import store
+
+RNG = np.random.default_rng(0)
+ROWS = 9_000
+LABEL = np.sort(RNG.choice(["ant", "bee", "cow"], size=ROWS))  # sorted, so that no part has all of them
+X = RNG.normal(size=(ROWS, 4)) * [1, 10, 1, 1] + 20 * (LABEL == "bee")[:, None]
+TABLE = pd.DataFrame(X, columns=list("wxyz")).assign(kind=LABEL)
+HOLES = TABLE.mask(RNG.random(TABLE.shape) < 0.02)
+FEATURES = list("wxyz")
+
+
+def same_moments(a, b):
+    keys = [{(k, s.tobytes()): g for g, (k, s) in enumerate(zip(o.label, o.seen, strict=True))} for o in (a, b)]
+    assert keys[0].keys() == keys[1].keys()
+    order = [keys[1][key] for key in keys[0]]
+    seen = a.seen[:, :, None] & a.seen[:, None]
+    sd = np.sqrt(np.maximum(np.diagonal(b.moments.scatter, axis1=1, axis2=2), 1e-12))[order]
+    np.testing.assert_allclose(a.moments.count, b.moments.count[order], rtol=1e-12)
+    np.testing.assert_allclose(np.where(a.seen, a.moments.mean - b.moments.mean[order], 0) / sd, 0, atol=1e-9)
+    gap = np.where(seen, a.moments.scatter - b.moments.scatter[order], 0)
+    np.testing.assert_allclose(gap / (sd[:, :, None] * sd[:, None]), 0, atol=1e-9)
+
+
+def written(folder, table, parts=3, kind="parquet"):
+    paths = []
+    for i, rows in enumerate(np.array_split(np.arange(len(table)), parts)):
+        paths.append(folder / f"part-{i}.{kind}")
+        part = table.iloc[rows]
+        part.to_parquet(paths[-1], row_group_size=1_000) if kind == "parquet" else part.to_csv(paths[-1], index=False)
+    return paths
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+@pytest.mark.parametrize("table", [TABLE, HOLES], ids=["whole", "with holes"])
+def test_files_have_the_moments_of_their_rows(tmp_path, table, kind):
+    """Also where a column is 1e6 +- 1 in one group and +- 1 in another."""
+    table = table.assign(w=table["w"] + 1e6 * (TABLE["kind"] == "bee"))
+    written(tmp_path, table, kind=kind)
+    streamed = summarise(tmp_path, target="kind")
+    assert streamed.labels == ("ant", "bee", "cow")
+    assert streamed.rows == ROWS
+    same_moments(streamed, summarise(table[FEATURES], table["kind"]))
+    np.testing.assert_allclose(streamed.ends, [table[FEATURES].min(), table[FEATURES].max()])
+
+
+def test_a_fit_of_files_is_that_of_their_rows(tmp_path):
+    paths = written(tmp_path, HOLES)
+    streamed = mle(gaussian_naive_bayes, paths, target="kind")
+    at_once = mle(gaussian_naive_bayes, HOLES[FEATURES], HOLES["kind"], compress=False)
+    for name, value in at_once.params.items():
+        np.testing.assert_allclose(streamed.params[name], value, rtol=1e-6)
+    assert "mean and spread" in streamed.compression
+    assert set(streamed.to_arviz().children) == {"posterior", "prior"}
+    store.save(streamed, tmp_path / "run")
+    again = store.load(tmp_path / "run")
+    np.testing.assert_allclose(
+        again.log_label_posterior(X[:5]).values, streamed.log_label_posterior(X[:5]).values, rtol=1e-12
+    )
+    same_moments(again.summary.merge(summarise(paths[0], target="kind")), summarise([*paths, paths[0]], target="kind"))
+
+
+def test_a_label_that_is_a_number_is_a_response_of_a_model_of_one(tmp_path):
+    """A whole number with few values is read as a label, and a regression takes it all the same."""
+    table = TABLE[FEATURES].assign(count=np.round(RNG.normal(size=ROWS)).astype(int))
+    streamed = map_estimate(linear_regression, written(tmp_path, table), target="count")
+    at_once = map_estimate(linear_regression, table[FEATURES], table["count"])
+    assert "mean and covariance" in streamed.compression
+    for name, value in at_once.params.items():
+        np.testing.assert_allclose(streamed.params[name], value, rtol=1e-6, atol=1e-9)
+
+
+def test_rows_that_do_not_compress_are_loaded_if_they_fit(tmp_path, monkeypatch):
+    paths = written(tmp_path, TABLE[["w", "y"]].iloc[:60])
+    mixture = partial(fixed_variance_mixture, k=2)
+    fit = map_estimate(mixture, paths)
+    assert fit.compression.startswith("all 60 rows")
+    monkeypatch.setattr("bayeszoo.inference.problem.LOADED", 100)
+    with pytest.raises(DataError, match="60 of them take 9.6e-07 GB; use svi with batch="):
+        map_estimate(mixture, paths)
+
+
+def test_samples_of_parts_make_a_sample_of_all(monkeypatch):
+    """Each of 400 rows is as likely as any other; the counts of 200 merges vary by 4.5 sd at most (rate 0.003)."""
+    monkeypatch.setattr(summaries, "TRIED", 20)
+    times = np.zeros(400)
+    for shift in range(200):
+        rows = np.roll(np.arange(400.0), shift * 7)
+        parts = [summarise(rows[cut][:, None] + [0, 0.5]) for cut in (slice(0, 100), slice(100, 400))]
+        times[parts[0].merge(parts[1]).sample.x[:, 0].astype(int)] += 1
+    assert times.sum() == 200 * 20
+    assert np.abs(times - 10).max() < 4.5 * np.sqrt(200 * 0.05 * 0.95)
+
+
+def test_updating_needs_no_old_rows():
+    old, new = TABLE.iloc[:7_000], TABLE.iloc[7_000:]
+    fit = mle(gaussian_naive_bayes, old[FEATURES], old["kind"], labels=["ant", "bee", "cow"])
+    both = fit.update(new[FEATURES], new["kind"])
+    whole = mle(gaussian_naive_bayes, TABLE[FEATURES], TABLE["kind"])
+    assert len(both.x) == 0
+    assert both.summary.rows == ROWS
+    for field in ("count", "mean", "scatter"):
+        np.testing.assert_allclose(
+            getattr(both.summary.moments, field), getattr(whole.summary.moments, field), rtol=1e-9
+        )
+    for name, value in whole.params.items():
+        np.testing.assert_allclose(both.params[name], value, rtol=1e-9)
+    with pytest.raises(DataError, match="column 'z' is missing"):
+        both.update(new[["w", "x", "y"]], new["kind"])
+
+
+def test_updating_what_does_not_compress_takes_all_rows():
+    mixture = partial(fixed_variance_mixture, k=2)
+    x = TABLE[["w", "y"]].to_numpy()
+    fit = mle(mixture, x[:60]).update(x[60:120])
+    assert len(fit.x) == 120
+    np.testing.assert_allclose(
+        fit.diagnostics["log_density"], mle(mixture, x[:120]).diagnostics["log_density"], rtol=1e-8
+    )
+
+
+def test_weights_stand_for_rows():
+    times = RNG.integers(1, 4, size=300)
+    some = HOLES.dropna(subset="kind").sample(300, random_state=0)
+    for model, x, y in (
+        (gaussian_naive_bayes, some[FEATURES], some["kind"]),
+        (partial(linear_regression, sigma=2.0), TABLE[["w", "y"]].iloc[:300], TABLE["z"].iloc[:300]),
+    ):
+        for compress in (True, False):
+            weighted = map_estimate(model, x, y, weights=times, compress=compress)
+            repeated = map_estimate(model, x.loc[x.index.repeat(times)], y.loc[y.index.repeat(times)])
+            for name, value in repeated.params.items():
+                np.testing.assert_allclose(weighted.params[name], value, rtol=1e-6, atol=1e-8)
+    with pytest.raises(DataError, match=r"row 7: the weight is -1\.0"):
+        mle(gaussian_naive_bayes, X, LABEL, weights=np.where(np.arange(ROWS) == 7, -1.0, 1.0))
+
+
+def test_what_a_bad_part_is_told_by(tmp_path):
+    paths = written(tmp_path, TABLE)
+    TABLE.iloc[:10].rename(columns={"y": "why"}).to_parquet(tmp_path / "other.parquet")
+    with pytest.raises(DataError, match=r"other.parquet': column 'y' is missing; the table has w, x, why, z"):
+        summarise([*paths, tmp_path / "other.parquet"], target="kind")
+    bad = TABLE.copy()
+    bad.loc[8_765, "x"] = np.inf
+    bad.to_parquet(tmp_path / "bad.parquet")
+    with pytest.raises(DataError, match=r"row 8765 of bad.parquet, column 'x' is inf"):
+        summarise(tmp_path / "bad.parquet", target="kind")
+    TABLE.head(20_000).astype({"x": object}).assign(x="no").to_csv(tmp_path / "text.csv", index=False)
+    with pytest.raises(DataError, match=r"text.csv' cannot be read: In CSV column #1"):
+        summarise(tmp_path / "text.csv", target="kind")
+    with pytest.raises(DataError, match=r"column 'kind' of part-0.parquet holds 'ant', which is no number"):
+        summarise(paths[0])
+    with pytest.raises(DataError, match=r"row 8765 of bad.parquet, column 'x' is missing, and linear_regression"):
+        bad.loc[8_765, "x"] = np.nan
+        bad.drop(columns="kind").to_parquet(tmp_path / "bad.parquet")
+        mle(linear_regression, tmp_path / "bad.parquet", target="z")
+
+
+def test_a_corrupt_row_group_is_named(tmp_path):
+    """Bytes of the data of one column of the fourth row group are changed."""
+    (path,) = written(tmp_path, TABLE, parts=1)
+    column = pq.ParquetFile(path).metadata.row_group(3).column(2)
+    data = bytearray(path.read_bytes())
+    start = column.dictionary_page_offset or column.data_page_offset
+    data[start : start + column.total_compressed_size] = b"\x07" * column.total_compressed_size
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"part-0.parquet', row group 3, column 'y' cannot be read"):
+        summarise(path, target="kind")
+
+
+@pytest.mark.filterwarnings("ignore")  # of a cluster whose worker was killed
+def test_a_cluster_that_loses_a_worker_has_the_same_moments(tmp_path):
+    """Three worker processes read nine files; the one that reads a certain file first is killed while it does."""
+    dask = pytest.importorskip("dask")
+    distributed = pytest.importorskip("distributed")
+    import dask.dataframe as dd
+
+    paths = written(tmp_path, HOLES, parts=9)
+    want = summarise(paths, target="kind")
+    with (
+        dask.config.set({"distributed.worker.daemon": False}),
+        distributed.LocalCluster(n_workers=3, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        before = {
+            worker["pid"] for worker in client.scheduler_info(n_workers=-1)["workers"].values() if "pid" in worker
+        }
+        before = before or set(client.run(os.getpid).values())
+
+        def deadly(path):
+            mark = tmp_path / "killed"
+            if path.name == "part-4.parquet" and not mark.exists():
+                mark.write_text(str(os.getpid()))
+                os.kill(os.getpid(), signal.SIGKILL)
+            return path
+
+        from bayeszoo.inference import stream
+
+        class Deadly(stream.File):
+            def parts(self, columns):
+                deadly(self.path)
+                return super().parts(columns)
+
+        files = tuple(Deadly(path) for path in paths)
+        columns = files[0].complete(stream.Columns("kind", None, None))
+        total = None
+        for summary in stream._on_workers(client, files, columns, True):
+            total = summary if total is None else total.merge(summary)
+        assert int((tmp_path / "killed").read_text()) in before
+        same_moments(total, want)
+        same_moments(summarise(paths, target="kind", client=client), want)
+        frame = dd.from_pandas(HOLES, npartitions=4)
+        same_moments(summarise(frame, target="kind", client=client), want)
+        bad = TABLE.copy()
+        bad.loc[5_000, "x"] = np.inf
+        with pytest.raises(DataError, match=r"row 500 of partition 2, column 'x' is inf"):
+            summarise(dd.from_pandas(bad, npartitions=4), target="kind", client=client)
+    same_moments(summarise(frame, target="kind"), want)

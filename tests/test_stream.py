@@ -88,7 +88,7 @@ def test_rows_that_do_not_compress_are_loaded_if_they_fit(tmp_path, monkeypatch)
     fit = map_estimate(mixture, paths)
     assert fit.compression.startswith("all 60 rows")
     monkeypatch.setattr("bayeszoo.inference.problem.LOADED", 100)
-    with pytest.raises(DataError, match="60 of them take 9.6e-07 GB; use svi with batch="):
+    with pytest.raises(DataError, match=r"60 of them take 9.6e-07 GB; use svi with batch="):
         map_estimate(mixture, paths)
 
 
@@ -162,9 +162,9 @@ def test_what_a_bad_part_is_told_by(tmp_path):
         summarise(tmp_path / "text.csv", target="kind")
     with pytest.raises(DataError, match=r"column 'kind' of part-0.parquet holds 'ant', which is no number"):
         summarise(paths[0])
+    bad.loc[8_765, "x"] = np.nan
+    bad.drop(columns="kind").to_parquet(tmp_path / "bad.parquet")
     with pytest.raises(DataError, match=r"row 8765 of bad.parquet, column 'x' is missing, and linear_regression"):
-        bad.loc[8_765, "x"] = np.nan
-        bad.drop(columns="kind").to_parquet(tmp_path / "bad.parquet")
         mle(linear_regression, tmp_path / "bad.parquet", target="z")
 
 

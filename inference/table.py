@@ -43,9 +43,8 @@ def read_x(x: Any, schema: Schema | None = None) -> tuple[np.ndarray, tuple[str,
         values, columns = _array(x, schema)
     else:
         values, columns = _frame(frame, has, schema)
-    infinite = np.argwhere(np.isinf(values))
-    if len(infinite):
-        i, j = infinite[0]
+    if np.isinf(values).any():
+        i, j = np.argwhere(np.isinf(values))[0]
         raise DataError(
             f"row {row_name(x, i)}, column '{columns[j]}' is {values[i, j]}; replace it by a number or a missing value."
         )
@@ -59,7 +58,7 @@ def _array(x: Any, schema: Schema | None) -> tuple[np.ndarray, tuple[str, ...]]:
         raw = np.asarray(x)
         if raw.dtype.kind in "cMmSU" or isinstance(x, dict):
             raise TypeError
-        values = raw.astype(np.float64)
+        values = raw.astype(np.float64, copy=schema is None)  # what is kept must not change with the user's array
     except (TypeError, ValueError):
         raise DataError(f"expected a table of numbers, got {type(x).__name__}; leave out or encode text.") from None
     values = values[:, None] if values.ndim == 1 else values

@@ -175,9 +175,9 @@ def test_memory_of_a_query_does_not_grow_with_draws():
         params = {"pi": (3,), "mu": (3, 4), "sigma": (3, 4)}
         params = {name: jnp.ones((draws, *shape)) for name, shape in params.items()}
         x, spec = jnp.ones((queries.BLOCK, 4)), make_spec(X.values, None, 3)
-        data = (spec, x, jnp.ones(x.shape, dtype=bool), jnp.zeros(len(x), dtype=int))
-        program = queries._averaged.lower(
-            params, *data, model=declare(gaussian_naive_bayes), classes=3, partly=True, sites=("x", "y")
+        static = {"classes": 3, "sites": ("x", "y"), "question": "posterior", "partly": True}
+        program = queries.averaged.lower(
+            params, spec, x, jnp.zeros(len(x), dtype=int), model=declare(gaussian_naive_bayes), **static
         )
         return program.compile().memory_analysis().temp_size_in_bytes
 

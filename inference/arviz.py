@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from jax import Array
 
+from .blocks import in_blocks
 from .declare import Declared
 from .joint import drawn_row, lay_out
 from .queries import log_likelihood
@@ -22,18 +23,24 @@ NUMBERS = 2_000_000  # numbers in a predictive group's largest variable, about
 
 
 @partial(jax.jit, static_argnames=("model", "generative"))
-def draw_rows(key: Array, params: dict, x: Array, spec: Any, *, model: Declared, generative: bool) -> dict[str, Array]:
-    """Predictive draws of every row: (x, y) of a generative model, y given x of another; (draws, rows, ...)."""
+def draw_rows(
+    key: Array, params: dict, spec: Any, number: Array, x: Array, *, model: Declared, generative: bool
+) -> dict[str, Array]:
+    """Predictive draws of every row: (x, y) of a generative model, y given x of another; (rows, draws, ...).
 
-    def row(key: Array, values: dict, x: Array) -> dict[str, Array]:
+    number: of each row in its table; its draws depend on it, and not on the rows around it.
+    """
+
+    def row(key: Array, values: dict, number: Array, x: Array) -> dict[str, Array]:
+        key = jax.random.fold_in(key, number)
         return drawn_row(key, model, values, spec, x, ("x", "y") if generative else ("y",))
 
     def draw(one: tuple) -> dict[str, Array]:
-        key, values = one
-        return jax.vmap(row, in_axes=(0, None, 0))(jax.random.split(key, x.shape[0]), values, x)
+        return jax.vmap(row, in_axes=(None, None, 0, 0))(*one, number, x)
 
     draws = jax.tree.leaves(params)[0].shape[0]
-    return jax.lax.map(draw, (jax.random.split(key, draws), params))
+    sites = jax.lax.map(draw, (jax.random.split(key, draws), params))
+    return jax.tree.map(lambda value: jnp.swapaxes(value, 0, 1), sites)
 
 
 def to_arviz(fit: "Fit", *, seed: int = 0, prior_draws: int = 500) -> xr.DataTree:
@@ -83,10 +90,11 @@ def _predictive(fit: "Fit", key: Array, params: dict[str, np.ndarray]) -> xr.Dat
     numbers = chains * fit.x.size if fit.shape.generative else chains * len(fit.x)
     used = np.arange(0, draws, -(-draws * numbers // NUMBERS))
     flat = {name: value[:, used].reshape(-1, *value.shape[2:]) for name, value in params.items()}
-    with jax.enable_x64(True):
-        x = jnp.asarray(np.where(np.isnan(fit.x), np.asarray(fit.spec.loc), fit.x))
-        sites = draw_rows(key, flat, x, fit.spec, model=fit.model, generative=fit.shape.generative)
-        return _rows(fit, {k: np.asarray(v).reshape(chains, -1, *v.shape[1:]) for k, v in sites.items()}, used)
+    x = np.where(np.isnan(fit.x), np.asarray(fit.spec.loc), fit.x)
+    program = partial(draw_rows, key, flat, fit.spec, model=fit.model, generative=fit.shape.generative)
+    blocks = list(in_blocks(program, np.arange(len(x)), x))
+    sites = {name: np.concatenate([block[name] for block in blocks]).swapaxes(0, 1) for name in blocks[0]}
+    return _rows(fit, {name: v.reshape(chains, -1, *v.shape[1:]) for name, v in sites.items()}, used)
 
 
 def posterior(fit: "Fit") -> xr.Dataset:

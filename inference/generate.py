@@ -5,11 +5,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jax import Array
 
+from .blocks import in_blocks
 from .declare import Declared
 from .errors import QueryError
 from .joint import drawn_row
@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 
 
 @partial(jax.jit, static_argnames=("model",))
-def _draw_x(keys: Array, params: dict, codes: Array, spec: Any, *, model: Declared) -> Array:
-    def one(key: Array, values: dict, code: Array) -> Array:
-        return drawn_row(key, model, values, spec, spec.loc, ("x",), code)["x"]
+def _draw_x(key: Array, params: dict, spec: Any, number: Array, draw: Array, code: Array, *, model: Declared) -> Array:
+    """x of each row, given its number, which parameter draw it is from and the code of its label."""
 
-    return jax.vmap(one)(keys, params, codes)
+    def one(number: Array, draw: Array, code: Array) -> Array:
+        values = {name: value[draw] for name, value in params.items()}
+        return drawn_row(jax.random.fold_in(key, number), model, values, spec, spec.loc, ("x",), code)["x"]
+
+    return jax.vmap(one)(number, draw, code)
 
 
 def generate(fit: "Fit", n: int, *, label: Any = None, seed: int = 0) -> xr.Dataset:
@@ -54,10 +57,10 @@ def generate(fit: "Fit", n: int, *, label: Any = None, seed: int = 0) -> xr.Data
         codes = np.repeat([labels.index(one) for one in named], n)
         weights = flat / flat.sum(axis=0)
         draws = np.concatenate([rng.choice(len(flat), size=n, p=weights[:, labels.index(one)]) for one in named])
-    with jax.enable_x64(True):
-        keys = jax.random.split(jax.random.key(seed), len(codes))
-        params = {name: jnp.asarray(value[draws]) for name, value in fit.flat_params.items()}
-        x = np.asarray(_draw_x(keys, params, jnp.asarray(codes), fit.spec, model=fit.model))
+    with jax.enable_x64(True):  # a seed may have 64 bits
+        key = jax.random.key(seed)
+    program = partial(_draw_x, key, fit.flat_params, fit.spec, model=fit.model)
+    x = np.concatenate(list(in_blocks(program, np.arange(len(codes)), draws, codes)))
     table = {name: ("row", x[:, j]) for j, name in enumerate(fit.schema.columns)}
     return xr.Dataset(
         {**table, fit.schema.target: ("row", fit.label_coordinate[codes])}, {"row": np.arange(len(codes))}

@@ -13,6 +13,7 @@ from numpyro import handlers
 from numpyro.distributions import Distribution
 
 from .arviz import draw_rows
+from .blocks import BLOCK, in_blocks
 from .declare import Declared
 from .errors import DataError, QueryError
 from .joint import one_row
@@ -104,16 +105,16 @@ def _site_y(values: dict[str, Array], x: Array, spec: Any, model: Declared) -> D
 
 
 def _moments_or_nan(fit: "Fit", values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    with jax.enable_x64(True):
-        try:
-            mean, variance = _moments(fit.flat_params, jnp.asarray(values), fit.spec, model=fit.model)
-        except NotImplementedError:  # NumPyro has no formula for it
-            return np.full(len(values), np.nan), np.full(len(values), np.nan)
-        return np.asarray(mean), np.asarray(variance)
+    program = partial(_moments, fit.flat_params, fit.spec, model=fit.model)
+    try:
+        mean, variance = zip(*in_blocks(program, values), strict=True)
+    except NotImplementedError:  # NumPyro has no formula for it
+        return np.full(len(values), np.nan), np.full(len(values), np.nan)
+    return np.concatenate(mean), np.concatenate(variance)
 
 
 @partial(jax.jit, static_argnames=("model",))
-def _moments(params: dict[str, Array], x: Array, spec: Any, *, model: Declared) -> tuple[Array, Array]:
+def _moments(params: dict[str, Array], spec: Any, x: Array, *, model: Declared) -> tuple[Array, Array]:
     """Mean and variance of y in each row over all draws."""
 
     def each(values: dict[str, Array]) -> tuple[Array, Array]:
@@ -138,20 +139,20 @@ def _quantiles_of_a_point(fit: "Fit", values: np.ndarray, tails: np.ndarray) -> 
     """Quantiles of P(y | x) at a point, (tails, rows); None of several draws, or where NumPyro has no formula."""
     if fit.draws_shape != (1, 1):
         return None
-    with jax.enable_x64(True):
-        point = {name: jnp.asarray(value[0]) for name, value in fit.flat_params.items()}
-        try:
-            return np.asarray(_quantiles(point, jnp.asarray(values), fit.spec, jnp.asarray(tails), model=fit.model))
-        except NotImplementedError:  # NumPyro has no formula for it
-            return None
+    point = {name: value[0] for name, value in fit.flat_params.items()}
+    program = partial(_quantiles, point, fit.spec, tails, model=fit.model)
+    try:
+        return np.concatenate(list(in_blocks(program, values))).T
+    except NotImplementedError:  # NumPyro has no formula for it
+        return None
 
 
 @partial(jax.jit, static_argnames=("model",))
-def _quantiles(point: dict[str, Array], x: Array, spec: Any, tails: Array, *, model: Declared) -> Array:
+def _quantiles(point: dict[str, Array], spec: Any, tails: Array, x: Array, *, model: Declared) -> Array:
     def row(x: Array) -> Array:
         return _site_y(point, x, spec, model).icdf(tails[:, None]).reshape(tails.shape)
 
-    return jax.vmap(row)(x).T
+    return jax.vmap(row)(x)
 
 
 def _response_draws(fit: "Fit", values: np.ndarray, seed: int) -> Iterator[np.ndarray]:
@@ -160,11 +161,8 @@ def _response_draws(fit: "Fit", values: np.ndarray, seed: int) -> Iterator[np.nd
     if fit.draws_shape == (1, 1):
         params = {name: np.repeat(value, POINT_DRAWS, axis=0) for name, value in params.items()}
     draws = len(next(iter(params.values())))
-    size = min(1 << (len(values) - 1).bit_length(), max(1, CELLS // draws))
-    for block, start in enumerate(range(0, len(values), size)):
-        rows = values[start : start + size]
-        with jax.enable_x64(True):
-            padded = jnp.asarray(np.pad(rows, ((0, size - len(rows)), (0, 0)), mode="edge"))
-            key = jax.random.fold_in(jax.random.key(seed), block)
-            y = np.asarray(draw_rows(key, params, padded, fit.spec, model=fit.model, generative=False)["y"])
-        yield y[:, : len(rows)]
+    with jax.enable_x64(True):
+        key = jax.random.key(seed)
+    program = partial(draw_rows, key, params, fit.spec, model=fit.model, generative=False)
+    for block in in_blocks(program, np.arange(len(values)), values, most=max(1, min(BLOCK, CELLS // draws))):
+        yield block["y"].T

@@ -15,6 +15,7 @@ from ..models.spec import Spec
 from .errors import DataError
 
 FLOATS = (np.float32, np.float64)
+LARGE = 1 << 28  # bytes from which on an array is not copied
 EXTREME = 1e100  # squares of larger numbers, and of the inverses of smaller ones, leave float64
 
 
@@ -30,7 +31,7 @@ class Schema:
 def read_x(x: Any, schema: Schema | None = None) -> tuple[np.ndarray, tuple[str, ...]]:
     """An array (rows, features), NaN where a value is missing, and its column names.
 
-    float32 and float64 come as they are, uncopied where that can be, anything else as float64.
+    float32 and float64 come as they are, and uncopied from 256 MiB on; anything else as float64.
     A frame is matched to ``schema`` by name, an array by position.
     Raises DataError for an empty table, text, infinite values and columns that do not match.
     """
@@ -69,7 +70,9 @@ def _array(x: Any, schema: Schema | None) -> tuple[np.ndarray, tuple[str, ...]]:
         raw = np.asarray(x)
         if raw.dtype.kind in "cMmSU" or isinstance(x, dict):
             raise TypeError
-        values = raw if raw.dtype in FLOATS else raw.astype(np.float64)
+        # What is kept must not change with the user's array, unless a copy would cost too much.
+        copy = schema is None and raw.nbytes < LARGE
+        values = raw.astype(raw.dtype if raw.dtype in FLOATS else np.float64, copy=copy)
     except (TypeError, ValueError):
         raise DataError(f"expected a table of numbers, got {type(x).__name__}; leave out or encode text.") from None
     values = values[:, None] if values.ndim == 1 else values

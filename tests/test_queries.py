@@ -11,8 +11,10 @@ import numpyro
 import numpyro.distributions as dist
 import pandas as pd
 import pytest
-from bayeszoo.inference import DataError, QueryError, laplace, map_estimate, mle, queries
+from bayeszoo.inference import DataError, QueryError, laplace, map_estimate, mle
+from bayeszoo.inference.blocks import BLOCK
 from bayeszoo.inference.declare import declare
+from bayeszoo.inference.densities import averaged
 from bayeszoo.inference.joint import Rows
 from bayeszoo.inference.structure import structure
 from bayeszoo.inference.table import make_spec
@@ -174,17 +176,17 @@ def test_memory_of_a_query_does_not_grow_with_draws():
     def temporary_bytes(draws):
         params = {"pi": (3,), "mu": (3, 4), "sigma": (3, 4)}
         params = {name: jnp.ones((draws, *shape)) for name, shape in params.items()}
-        x, spec = jnp.ones((queries.BLOCK, 4)), make_spec(X.values, None, 3)
-        data = (spec, x, jnp.ones(x.shape, dtype=bool), jnp.zeros(len(x), dtype=int))
-        program = queries._averaged.lower(
-            params, *data, model=declare(gaussian_naive_bayes), classes=3, partly=True, sites=("x", "y")
+        x, spec = jnp.ones((BLOCK, 4)), make_spec(X.values, None, 3)
+        static = {"classes": 3, "sites": ("x", "y"), "question": "posterior", "partly": True}
+        program = averaged.lower(
+            params, spec, x, jnp.zeros(len(x), dtype=int), model=declare(gaussian_naive_bayes), **static
         )
         return program.compile().memory_analysis().temp_size_in_bytes
 
     with jax.enable_x64(True):
         few, many = temporary_bytes(10), temporary_bytes(4000)
-    assert many - few < 4000 * queries.BLOCK * 8 / 100  # a hundredth of draws x rows
-    assert many < 100 * queries.BLOCK * 3 * 8
+    assert many - few < 4000 * BLOCK * 8 / 100  # a hundredth of draws x rows
+    assert many < 100 * BLOCK * 3 * 8
 
 
 def test_drawn_labels_have_the_predicted_probabilities():

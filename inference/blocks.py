@@ -1,0 +1,37 @@
+"""Rows in blocks of few sizes: a compiled program serves tables of any length, in memory that does not grow."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .progress import bar
+
+BLOCK = 4096  # rows a compiled program sees at once: some ten columns of them stay in a core's cache
+
+
+def block_size(rows: int, most: int = BLOCK) -> int:
+    """How many rows a program is compiled for: 64, 512 or 4096, at most ``most``, so that like tables share one."""
+    size = 64
+    while size < min(rows, most):
+        size *= 8
+    return min(size, most)
+
+
+def in_blocks(program: Callable, *tables: np.ndarray, most: int = BLOCK) -> Iterator[Any]:
+    """Answers of ``program`` on a block of all tables' rows at a time, NumPy arrays with a leading axis of rows.
+
+    Its last block is filled up with copies of the last row, whose answers are dropped.
+    """
+    rows = len(tables[0])
+    size = block_size(rows, most)
+    for start in bar(range(0, rows, size), desc="rows", unit_scale=size, unit=" rows"):
+        block = [table[start : start + size] for table in tables]
+        count = len(block[0])
+        if count < size:
+            block = [np.pad(part, [(0, size - count)] + [(0, 0)] * (part.ndim - 1), mode="edge") for part in block]
+        with jax.enable_x64(True):
+            answer = jax.tree.map(np.asarray, program(*map(jnp.asarray, block)))
+        yield jax.tree.map(lambda part, count=count: part[:count], answer)

@@ -64,7 +64,7 @@ def to_arviz(fit: "Fit", *, seed: int = 0, prior_draws: int = 500) -> xr.DataTre
     if not fit.shape.improper:
         with jax.enable_x64(True):
             keywords = {"model": fit.model, "shape": fit.shape}
-            rows = lay_out(fit.x, fit.y, fit.shape)
+            rows = lay_out(fit.x, fit.y, fit.shape, fit.spec.loc)
             vectors = prior_vectors(prior_key, fit.spec, rows, draws=prior_draws, **keywords)
             prior, derived = (
                 {name: np.asarray(value)[None] for name, value in group.items()}

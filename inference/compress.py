@@ -61,7 +61,7 @@ def compress(
         least = min(least, error)
         if not error <= EXACT:
             continue
-        if not _decide_alike(few, small, spec, vectors[0], **keywords):
+        if not decide_alike(few, small, spec, vectors[0], **keywords):
             return rows, f"all {count} rows: a prior or a deterministic site of {model.name} looks at them"
         whole = small if few is rows else kind(rows)
         if few is not rows and count <= CHECKED:
@@ -116,7 +116,7 @@ def _log_likelihoods(vectors: Array, spec: Spec, rows: Rows, *, model: Declared,
     return jax.lax.map(one, vectors)
 
 
-def _decide_alike(a: Rows, b: Rows, spec: Spec, vector: np.ndarray, **keywords: object) -> bool:
+def decide_alike(a: Rows, b: Rows, spec: Spec, vector: np.ndarray, **keywords: object) -> bool:
     """Whether priors, parameters and deterministic sites come out the same with either table."""
     decided = (jax.tree.leaves(what_the_table_decides(jnp.asarray(vector), spec, rows, **keywords)) for rows in (a, b))
     return all(np.allclose(one, other, rtol=1e-9, equal_nan=True) for one, other in zip(*decided, strict=True))

@@ -2,20 +2,22 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .compress import POINTS, TRIED, compress
+from .compress import POINTS, TRIED, compress, decide_alike
 from .declare import Declared, declare
+from .devices import agreed, as_one, everyone, sample, shared_labels, shared_spec, spread
 from .errors import DataError, FitWarning, ModelError
 from .fit import Fit
 from .joint import Rows, lay_out
 from .room import make_room
-from .standin import some
-from .structure import structure
+from .standin import take
+from .structure import Structure, structure
 from .table import (
     Schema,
     check_columns,
@@ -44,36 +46,80 @@ class Problem:
         target: str | None,
         labels: Sequence[Any] | None,
         compression: bool = True,
+        sampled: bool = False,
     ) -> None:
         make_room()
         self.model = declare(model)
-        self.x, columns = read_x(x)
-        check_columns(self.x, columns)
-        target = _target_name(y, target, columns)
+        with as_one():
+            self.x, columns = read_x(x)
+            target = _target_name(y, target, columns)
+        agreed((*columns, target), "the columns and the target")
+        ends = np.stack([np.fmin.reduce(self.x), np.fmax.reduce(self.x)])
+        check_columns(np.concatenate(everyone(ends)), columns)
         shape = structure(self.model, make_spec(self.x, None, 2))
+        if shape.classes:
+            labels = shared_labels(y, labels)
+        with as_one():
+            self.y, names = self._read_y(shape, x, y, target, labels, columns)
+        numeric = self.y if shape.has_y and shape.classes is None else None
+        self.spec = shared_spec(self.x, numeric, len(names or ()))
+        self.shape = structure(self.model, self.spec)
+        self.schema = Schema(columns, target, names)
+        every = lay_out(self.x, self.y, self.shape, self.spec.loc)
+        self.rows = self.few = sample(every, TRIED)
+        self._check_rows_independent()
+        self._check_nothing_looks_at_what_is_missing()
+        self._place(every, compression, sampled)
+
+    def _read_y(
+        self, shape: Structure, x: Any, y: Any, target: str, labels: Sequence[Any] | None, columns: tuple[str, ...]
+    ) -> tuple[np.ndarray, tuple[Any, ...] | None]:
+        """Codes of the labels and the names of all classes, or responses and None."""
         if y is None and shape.has_y and not (shape.generative and shape.classes):
             raise DataError(f"{self.model.name} has no hidden label to sum out and needs y; give one for every row.")
         if shape.classes is None and labels is not None:
             raise DataError(f"{self.model.name} has no label, so labels name nothing; leave them out.")
         if shape.classes:
-            self.y, names = _codes(self.model, self.x, y, target, labels)
-            self.spec = make_spec(self.x, None, len(names))
+            codes, names = _codes(self.model, self.x, y, target, labels)
         elif y is None:
-            self.y, names, self.spec = np.full(len(self.x), -1), None, make_spec(self.x, None, 2)
+            codes, names = np.full(len(self.x), -1), None
         else:
-            self.y, names = read_response(y, target), None
-            _same_length(self.x, self.y)
-            self.spec = make_spec(self.x, self.y, 2)
-        self.shape = structure(self.model, self.spec)
-        if not self.shape.generative and np.isnan(self.x).any():
+            codes, names = read_response(y, target), None
+            _same_length(self.x, codes)
+        if not shape.generative and np.isnan(self.x).any():
             i, j = np.argwhere(np.isnan(self.x))[0]
             raise missing_feature(self.model.name, row_name(x, i), columns[j])
-        self.schema = Schema(columns, target, names)
-        every = lay_out(self.x, self.y, self.shape)
-        self.rows = self.few = some(every, TRIED)
-        self._check_rows_independent()
-        self._check_nothing_looks_at_what_is_missing()
-        self.rows, self.compression = self._compressed(every) if compression else (every, "all rows, as asked for")
+        return codes, names
+
+    def _place(self, every: Rows, compression: bool, sampled: bool) -> None:
+        """The rows that fits run on: fewer with the same likelihood, or all on all devices, or a sample of them.
+
+        every: the rows in this process's memory; rows: those that compiled programs see.
+        """
+        self.every, self.compression = every, "all rows, as asked for"
+        if compression and jax.process_count() == 1:
+            self.every, self.compression = self._compressed(every)
+        if self.every is not every:
+            self.rows = self.every
+        elif sampled or jax.device_count() > 1:
+            read = self._table_is_read()
+            if read and (sampled or jax.process_count() > 1):
+                raise ModelError(
+                    f"a prior or deterministic site of {self.model.name} looks at the table, of which each "
+                    f"{'batch' if sampled else 'process'} sees a part; take what it needs from spec, or as a number."
+                )
+            self.rows = self.few if sampled else spread(every, table_is_read=read)
+        else:
+            self.rows = every
+        if self.rows.blocks > 1:
+            self.compression += f"; {self.spec.rows} rows spread over {self.rows.blocks} devices"
+
+    def _table_is_read(self) -> bool:
+        """Whether priors, parameters or deterministic sites change with the table."""
+        half = take(self.few, np.arange(0, self.few.x.shape[0], 2))
+        y = (half.y + 1) % self.shape.classes if self.shape.classes else half.y + self.spec.y_scale
+        other = replace(half, x=half.x + self.spec.scale, y=y)
+        return not decide_alike(self.few, other, self.spec, self.prior_draws(0)[0], **self.keywords)
 
     @property
     def keywords(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from scipy.optimize import linear_sum_assignment
 
 from ..models.spec import Spec
 from .declare import Declared
+from .devices import everyone
 from .fit import Fit
 from .joint import Rows, lay_out, scaled
 from .queries import log_joint, log_label_posterior, log_marginal
@@ -35,10 +36,11 @@ def relabel(fit: Fit) -> Fit:
     Labels that some row shows keep their names. A model without a label, or that tells its labels apart, is returned
     as it came.
     """
-    free = np.setdiff1d(np.arange(fit.shape.classes or 0), fit.y)
+    free = np.setdiff1d(np.arange(fit.shape.classes or 0), np.concatenate(everyone(np.unique(fit.y))))
     if len(free) < 2 or not fit.shape.generative:
         return fit
     rows = fit.x[np.linspace(0, len(fit.x) - 1, min(ROWS, len(fit.x))).astype(int)]
+    rows = everyone(rows)[0]  # all processes rename alike
     axes = _label_axes(fit, rows[:20], free)
     if axes is None:
         return fit
@@ -108,7 +110,7 @@ def _with(fit: Fit, params: dict[str, np.ndarray]) -> Fit:
 def _prior_and_derived(fit: Fit) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """log prior density, and the deterministic sites, of each draw."""
     with jax.enable_x64(True):
-        rows = lay_out(fit.x, fit.y, fit.shape)
+        rows = lay_out(fit.x, fit.y, fit.shape, fit.spec.loc)
         params = {name: jnp.asarray(value) for name, value in fit.flat_params.items()}
         prior, derived = _each_prior(params, fit.spec, rows, model=fit.model, shape=fit.shape)
         return np.asarray(prior), {name: np.asarray(value) for name, value in derived.items()}
@@ -120,7 +122,7 @@ def _each_prior(
 ) -> tuple[Array, dict[str, Array]]:
     def one(values: dict[str, Array]) -> tuple[Array, dict[str, Array]]:
         with handlers.trace() as trace, handlers.substitute(data=values):
-            model(*rows.table, spec)
+            model(*rows.table, replace(spec, rows=rows.x.shape[0]))
         each = [jnp.sum(scaled(trace[name], trace[name]["fn"].log_prob(value))) for name, value in values.items()]
         return sum(each), {name: trace[name]["value"] for name, _ in shape.derived}
 

@@ -61,7 +61,7 @@ class Problem:
             labels = shared_labels(y, labels)
         with as_one():
             self.y, names = self._read_y(shape, x, y, target, labels, columns)
-        numeric = self.y if shape.has_y and shape.classes is None else None
+        numeric = self.y if shape.classes is None and y is not None else None
         self.spec = shared_spec(self.x, numeric, len(names or ()))
         self.shape = structure(self.model, self.spec)
         self.schema = Schema(columns, target, names)

@@ -91,14 +91,8 @@ def svi(
         if batch is not None and batch > len(problem.x):
             raise DataError(f"batch is {batch}, but the table has {len(problem.x)} rows; take fewer, or leave it out.")
         mode, _ = search(problem, seed, prior=True, jacobian=True)
-        whiten, centre, rows, source, of_all, most = (
-            whitening(problem, mode),
-            mode.vector,
-            problem.rows,
-            None,
-            None,
-            CHUNK,
-        )
+        whiten, centre = whitening(problem, mode), mode.vector
+        rows, source, of_all, most = problem.rows, None, None, CHUNK
         if batch is not None and problem.rows is not problem.every:
             centre, of_all = minibatch.climb_on_all(partial(minibatch.blocks, problem.every), centre, whiten, problem)
             rows, source = None, minibatch.batches(problem.every, batch, seed)

@@ -12,7 +12,7 @@ from .fit import Fit as Fit
 from .fits import laplace as laplace
 from .fits import map_estimate as map_estimate
 from .fits import mle as mle
-from .fits import svi as svi
 from .sampling import nuts as nuts
 from .stream import summarise as summarise
 from .summary import Summary as Summary
+from .variational import svi as svi

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import jax
 import numpy as np
 
 from .declare import Declared
@@ -30,7 +31,8 @@ def evidence(
             summary = summary.with_response()
     else:
         summary, shape = _in_memory(model, x, y, target, labels, weights)
-    check_columns(*summary.ends, summary.columns)
+    if jax.process_count() == 1:  # of several, all see the same columns later
+        check_columns(*summary.ends, summary.columns)
     no_label = summary.labels is not None and np.all(summary.few.y < 0)
     if no_label and shape.has_y and not (shape.generative and shape.classes):
         raise DataError(f"{model.name} has no hidden label to sum out and needs y; give one for every row.")
@@ -40,7 +42,7 @@ def evidence(
         return summary
     if summary.labels is None:
         raise DataError(f"'{summary.target}' holds too many different numbers to be labels of {model.name}.")
-    return summary.named(_names_of_classes(model, summary))
+    return summary if jax.process_count() > 1 else summary.named(names_of_classes(model, summary))
 
 
 def _in_memory(
@@ -89,7 +91,7 @@ def target_name(y: Any, target: str | None, columns: Sequence[str]) -> str:
     return target
 
 
-def _names_of_classes(model: Declared, summary: Summary) -> tuple[Any, ...]:
+def names_of_classes(model: Declared, summary: Summary) -> tuple[Any, ...]:
     """The names of all classes of the model."""
     names, rows = summary.labels, summary.rows
     hidden = summary.moments is None or bool(np.any(summary.label == len(names)))

@@ -5,20 +5,12 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import numpyro
-import numpyro.distributions as dist
-import optax
-from numpyro.infer import SVI, Trace_ELBO, init_to_value
-from numpyro.infer.autoguide import AutoMultivariateNormal
 
 from .fit import Fit
 from .modes import search, whitening
 from .problem import Problem
-from .progress import chunks
 from .table import whole
-from .target import log_target
 
 
 def _point(refit: partial, prior: bool, seed: int, *data: Any, **named: Any) -> Fit:
@@ -94,58 +86,3 @@ def laplace(
         vectors = mode.vector + noise @ whitening(problem, mode).T
         refit = partial(laplace, seed=seed, chains=chains, draws=draws, compress=compress)
         return problem.fit(refit, vectors, chains, {"log_density": mode.value, "gap": mode.gap})
-
-
-def svi(
-    model: Callable,
-    x: Any,
-    y: Any = None,
-    *,
-    seed: int = 0,
-    chains: int = 4,
-    draws: int = 1000,
-    steps: int = 2000,
-    target: str | None = None,
-    labels: Sequence[Any] | None = None,
-    weights: Any = None,
-    compress: bool = True,
-) -> Fit:
-    """Independent draws of the normal that maximises the ELBO in unconstrained space (Kucukelbir et al. 2017).
-
-    A full-covariance normal in v, where vector = mode + L v, so it starts as the Laplace approximation. Adam with a
-    falling rate for ``steps`` steps. Arguments as in laplace. Warns where the ELBO was still rising at the end.
-    """
-    seed, chains, draws = whole(seed, "seed", 0), whole(chains, "chains", 1), whole(draws, "draws", 1)
-    steps = whole(steps, "steps", 50)
-    with jax.enable_x64(True):
-        problem = Problem(model, x, y, target=target, labels=labels, weights=weights, compression=compress)
-        mode, _ = search(problem, seed, prior=True, jacobian=True)
-        whiten, size = whitening(problem, mode), problem.shape.size
-
-        def whitened() -> None:
-            v = numpyro.sample("v", dist.ImproperUniform(dist.constraints.real_vector, (), (size,)))
-            vector = mode.vector + jnp.asarray(whiten) @ v
-            value = log_target(vector, problem.spec, problem.rows, prior=True, jacobian=True, **problem.keywords)
-            numpyro.factor("log_density", value)
-
-        guide = AutoMultivariateNormal(whitened, init_loc_fn=init_to_value(values={"v": jnp.zeros(size)}), init_scale=1)
-        rate = optax.cosine_decay_schedule(0.01, steps)
-        optimiser = SVI(whitened, guide, optax.adam(rate), Trace_ELBO(num_particles=8))
-
-        @partial(jax.jit, static_argnums=0)
-        def advance(several: int, state: Any) -> tuple[Any, jax.Array]:
-            return jax.lax.scan(lambda state, _: optimiser.update(state), state, None, length=several)
-
-        state, losses = optimiser.init(jax.random.key(seed)), []
-        for several in chunks(steps, "SVI"):
-            state, part = advance(several, state)
-            losses.append(np.asarray(part))
-        normal = guide.get_posterior(optimiser.get_params(state))
-        v = np.asarray(normal.sample(jax.random.key(seed + 1), (chains * draws,)))
-        before, last = np.split(-np.concatenate(losses)[-(steps // 5) * 2 :], 2)
-        gain, error = last.mean() - before.mean(), np.hypot(last.std(), before.std()) / np.sqrt(len(last))
-        said = [f"the ELBO still rose by {gain:.2g} nats over the last fifth of the steps: run more."]
-        diagnostics = {"elbo": float(last.mean()), "elbo_gain": float(gain)}
-        rising = gain > max(5 * error, 0.1)
-        refit = partial(svi, seed=seed, chains=chains, draws=draws, steps=steps, compress=compress)
-        return problem.fit(refit, mode.vector + v @ whiten.T, chains, diagnostics, said if rising else ())

@@ -4,7 +4,7 @@ Rows are independent given the parameters, so every density is a sum over rows o
 runs on a table of one row and ``jax.vmap`` does the rest.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import singledispatch
 
 import jax
@@ -33,17 +33,30 @@ class Rows:
 
     y holds codes or responses for the rows whose y is known; the first len(y) rows are those. What is missing in x
     holds a column's mean. weights: how many rows each row stands for, None where each is itself.
+    blocks: how many equal pieces the rows come in, one a device, each with those of known y first.
     """
 
     x: Array
     seen: Array | None
     y: Array
     weights: Array | None = None
+    blocks: int = field(default=1, metadata={"static": True})
 
     @property
     def table(self) -> tuple[Array, Array]:
         """x and y of every row, 0 where a label is hidden: what a model needs to run, its priors to be read off."""
-        return self.x, jnp.pad(self.y, (0, self.x.shape[0] - self.y.shape[0]))
+        return self.x, self.together(self.y, jnp.zeros_like(self.y, shape=self.x.shape[0] - self.y.shape[0]))
+
+    def apart(self, part: Array) -> tuple[Array, Array]:
+        """The entries of a column, or of a table, that belong to the rows whose y is known, and the others."""
+        # Cut inside each block, which one device holds, so that no entry moves to another device.
+        pieces = part.reshape(self.blocks, -1, *part.shape[1:])
+        known = self.y.shape[0] // self.blocks
+        return tuple(piece.reshape(-1, *part.shape[1:]) for piece in (pieces[:, :known], pieces[:, known:]))
+
+    def together(self, known: Array, hidden: Array) -> Array:
+        """One column, (rows,), of its entries for the rows whose y is known and of those for the others."""
+        return jnp.concatenate([part.reshape(self.blocks, -1) for part in (known, hidden)], axis=1).ravel()
 
 
 def lay_out(
@@ -72,6 +85,13 @@ def lay_out(
         x, seen = np.where(missing, np.nanmean(x, axis=0) if fill is None else fill, x), ~missing
     weights = None if weights is None else np.asarray(weights, dtype=np.float64)[order]
     return padded(Rows(x, seen, known, weights)) if pad else Rows(x, seen, known, weights)
+
+
+def take(rows: Rows, index: np.ndarray) -> Rows:
+    """The rows at ``index``, which is sorted, so that known labels stay first."""
+    weights = None if rows.weights is None else rows.weights[index]
+    seen = None if rows.seen is None else rows.seen[index]
+    return Rows(rows.x[index], seen, rows.y[index[index < rows.y.shape[0]]], weights)
 
 
 def counts(rows: Rows) -> tuple[int, int]:

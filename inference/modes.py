@@ -90,20 +90,21 @@ def _pretended(problem: "Problem", scale: np.ndarray, seed: int) -> list[np.ndar
     """Climbs with k-means' labels in place of the hidden ones, all named alike."""
     from sklearn.cluster import KMeans
 
-    x, known = np.asarray(problem.rows.x), np.asarray(problem.rows.y)
+    those = problem.few if problem.rows.blocks > 1 else problem.rows  # rows that are spread lie in no one place
+    x, known = np.asarray(those.x), np.asarray(those.y)
     classes = problem.shape.classes
     found, named = [], known
     for i in bar(range(LABELINGS), desc="labelings", leave=False):
         # Half of the starts see the columns in their own units, half standardised.
         view = x if i % 2 else x / x.std(axis=0)
-        labels = KMeans(classes, n_init=1, random_state=seed + i).fit_predict(view, sample_weight=problem.rows.weights)
+        labels = KMeans(classes, n_init=1, random_state=seed + i).fit_predict(view, sample_weight=those.weights)
         if len(named):  # clusters take the names of the labels that are known, or of the first start's clusters
             together = np.zeros((classes, classes))
             np.add.at(together, (labels[: len(named)], named), 1)
             labels = linear_sum_assignment(-together)[1][labels]
         named = named if len(named) else labels
         labels = np.concatenate([known, labels[len(known) :]])
-        rows = replace(problem.rows, y=np.asarray(labels, dtype=int))
+        rows = replace(those, y=np.asarray(labels, dtype=int))
         place = np.zeros_like(scale)
         found.append(climb(place, scale, problem.spec, rows, prior=True, jacobian=True, **problem.keywords)[0])
     return found

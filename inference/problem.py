@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -10,13 +11,14 @@ import numpy as np
 
 from .compress import POINTS, compress
 from .declare import declare
+from .devices import shared, spread
 from .errors import DataError, FitWarning, ModelError
 from .evidence import evidence
 from .fit import Fit
-from .joint import Rows, lay_out
+from .joint import Rows, lay_out, padded
 from .room import make_room
 from .structure import structure
-from .summary import Part, joined
+from .summary import Part, Summary, joined
 from .table import Schema, missing_feature
 from .target import (
     constrain,
@@ -44,10 +46,11 @@ class Problem:
         labels: Sequence[Any] | None = None,
         weights: Any = None,
         compression: bool = True,
+        sampled: bool = False,
     ) -> None:
         make_room()
         self.model = declare(model)
-        self.summary = evidence(self.model, x, y, target, labels, weights)
+        self.own, self.summary = shared(lambda: evidence(self.model, x, y, target, labels, weights), self.model)
         names = self.summary.labels
         self.schema = Schema(self.summary.columns, self.summary.target, names or None)
         self.spec = self.summary.units(len(names or ()))
@@ -55,12 +58,31 @@ class Problem:
         self.reads_table = reads_table(self.model, self.shape, self.spec.features, self.spec.classes)
         few = self.summary.few
         self._check_no_feature_is_missing(few)
-        self.rows = self.few = self._lay(few)
-        self._check_rows_independent()
+        self.rows = self.few = self.lay(replace(few, weights=_standing_for(few, self.summary)))
+        self._check_rows_independent(len(few.x))
         self._check_nothing_looks_at_what_is_missing()
-        few_do, self.compression = self._compressed() if compression else (None, "all rows, as asked for")
-        self.compressed = few_do is not None
-        self.rows = self._every() if few_do is None else few_do
+        self._place(compression, sampled)
+
+    def _place(self, compression: bool, sampled: bool) -> None:
+        """The rows that programs see: fewer with the same likelihood, a sample, or all, on all devices."""
+        fewer, self.compression = self._compressed() if compression else (None, "all rows, as asked for")
+        self.compressed = fewer is not None
+        if fewer is not None:
+            self.rows = fewer
+            return
+        if self.reads_table and (sampled or jax.process_count() > 1):
+            raise ModelError(
+                f"a prior or deterministic site of {self.model.name} looks at the table, of which each "
+                f"{'batch' if sampled else 'process'} sees a part; take what it needs from spec, or as a number."
+            )
+        if sampled:
+            return
+        every = self.everything()
+        if jax.device_count() > 1 and not self.reads_table:
+            self.rows = spread(every)
+            self.compression += f"; {self.summary.rows} rows spread over {self.rows.blocks} devices"
+        else:
+            self.rows = every if self.reads_table else padded(every)
 
     @property
     def keywords(self) -> dict[str, Any]:
@@ -74,10 +96,10 @@ class Problem:
         key = jax.random.key(seed)
         return np.asarray(prior_vectors(key, self.spec, self.few, draws=PRIOR_DRAWS, **self.keywords))
 
-    def _lay(self, part: Part) -> Rows:
+    def lay(self, part: Part, *, pad: bool = True) -> Rows:
         """Rows as compiled programs take them; of a size that other tables share, unless the model looks at it."""
         loc = np.asarray(self.spec.loc)
-        return lay_out(part.x, part.y, self.shape, part.weights, loc, pad=not self.reads_table)
+        return lay_out(part.x, part.y, self.shape, part.weights, loc, pad=pad and not self.reads_table)
 
     def _compressed(self) -> tuple[Rows | None, str]:
         if self.reads_table:
@@ -88,37 +110,35 @@ class Problem:
         centre = np.median(draws, axis=0)
         out = np.resize([0.03, 0.1, 0.3, 0.6, 1.0, 1.0], len(draws))
         vectors = centre + out[:, None] * (draws - centre)
-        data = self.spec, self.summary, vectors[:CHECKS], vectors[CHECKS:], self._lay
+        data = self.spec, self.summary, vectors[:CHECKS], vectors[CHECKS:], self.lay
         part, said = compress(self.model, self.shape, *data)
-        return None if part is None else self._lay(part), said
+        return None if part is None else self.lay(part), said
 
-    def _every(self) -> Rows:
-        summary = self.summary
-        if not summary.sources:
+    def everything(self) -> Rows:
+        """All rows of this process in memory. DataError where they are not at hand, or would not fit."""
+        if not self.own.sources:
             raise DataError(
                 f"{self.model.name} needs every row, and what was summarised is no longer at hand; fit the table."
             )
-        size = 8 * summary.rows * len(summary.columns)
-        if not summary.in_memory and size > LOADED:
+        size = 8 * self.own.rows * len(self.own.columns)
+        if not self.own.in_memory and size > LOADED:
             raise DataError(
-                f"{self.model.name} needs every row, and {summary.rows} of them take {size / 1e9:.3g} GB; use svi with "
-                "batch=, a sample of the rows, or load the table yourself."
+                f"{self.model.name} needs every row, and {self.own.rows} of them take {size / 1e9:.3g} GB; use svi "
+                "with batch=, a sample of the rows, or load the table yourself."
             )
-        return self._lay(joined(list(summary.parts())))
+        return self.lay(joined(list(self.own.parts())), pad=False)
 
     def _check_no_feature_is_missing(self, few: Part) -> None:
         if self.shape.generative or not (~self.summary.seen[:, : len(self.schema.columns)]).any():
             return
-        for part in [*self.summary.parts(), few]:
+        for part in [*self.own.parts(), few]:
             missing = np.isnan(part.x)
             if missing.any():
                 i, j = np.argwhere(missing)[0]
                 raise missing_feature(self.model.name, part.name(i), self.schema.columns[j])
 
-    def _check_rows_independent(self) -> None:
+    def _check_rows_independent(self, count: int) -> None:
         """Every fit and query adds up single rows: refuse a model in which rows see each other."""
-        known = self.summary.few
-        count = min(len(known.x), self.rows.x.shape[0])
         few = np.unique(np.linspace(0, count - 1, 6).astype(int))  # spread, for tables sorted by label
         for vector in self.prior_draws(0)[:8]:
             apart, together, same = rows_apart_and_together(vector, self.spec, self.rows, few, **self.keywords)
@@ -180,10 +200,16 @@ class Problem:
             shape=self.shape,
             params=params,
             derived=derived,
-            summary=self.summary,
+            summary=replace(self.summary, sources=self.own.sources),
             sample_stats=sample_stats or {},
             diagnostics=diagnostics,
             compressed=self.compressed,
             compression=self.compression,
             warnings=tuple(warning),
         )
+
+
+def _standing_for(few: Part, summary: Summary) -> np.ndarray:
+    """Weights with which a sample stands for all rows."""
+    weights = np.ones(len(few.x)) if few.weights is None else few.weights
+    return weights * (summary.rows / len(few.x))

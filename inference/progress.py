@@ -10,10 +10,10 @@ CHUNK = 100  # steps a compiled call, between two movements of the bar
 bar = partial(tqdm, delay=2)
 
 
-def chunks(steps: int, name: str) -> Iterator[int]:
+def chunks(steps: int, name: str, most: int = CHUNK) -> Iterator[int]:
     """The sizes of the compiled calls that make ``steps`` steps together; the first one compiles."""
     with tqdm(total=steps, desc=name, unit=" steps") as shown:
-        for start in range(0, steps, CHUNK):
-            size = min(CHUNK, steps - start)
+        for start in range(0, steps, most):
+            size = min(most, steps - start)
             yield size
             shown.update(size)

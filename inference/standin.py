@@ -31,13 +31,15 @@ def from_moments(
     few = Part(x, y, summary.labels, weights, str)
     if not shape.classes or np.all(summary.label < len(summary.labels)):
         return few
+    if not summary.sources:
+        return None
     return joined([few, *(part.take(np.flatnonzero(part.y < 0)) for part in summary.parts())])
 
 
 def counted(parts: Iterable[Part]) -> Part | None:
     """Each different row once, weighted by how often it occurs: what any likelihood of independent rows sees.
 
-    None where there are more than MOST of them.
+    None where there are more than MOST of them, or none at hand.
     """
     whole = None
     for part in parts:
@@ -89,7 +91,8 @@ def reweighted(each: Callable[[Part], np.ndarray], few: Part, parts: Iterable[Pa
             index, weights = recombine(seen, weights)
             kept = new.take(index)
             left[k] = Part(kept.x, kept.y, kept.labels, weights, str), seen[index]
-    return joined([part for part, _ in left.values()] + rare)
+    kept = [part for part, _ in left.values()] + rare
+    return joined(kept) if kept else None
 
 
 def _features(each: Callable[[Part], np.ndarray], own: Part) -> Callable[[np.ndarray], np.ndarray] | None:

@@ -18,29 +18,27 @@ from .structure import ProperDraws, Structure, blank
 
 def log_likelihood(model: Declared, shape: Structure, values: dict[str, Array], spec: Spec, rows: Rows) -> Array:
     """sum_i w_i log P(x_i, y_i) over rows whose y is known, plus sum_i w_i log sum_k P(x_i, k) over the others."""
-    weights = jnp.ones(rows.x.shape[0]) if rows.weights is None else rows.weights
-    return weights @ row_log_likelihoods(model, shape, values, spec, rows)
+    each = row_log_likelihoods(model, shape, values, spec, rows)
+    return jnp.sum(each) if rows.weights is None else rows.weights @ each
 
 
 def row_log_likelihoods(model: Declared, shape: Structure, values: dict[str, Array], spec: Spec, rows: Rows) -> Array:
     """log P(x_i, y_i) of each row whose y is known, log sum_k P(x_i, k) of each other one, (rows,)."""
-    known = rows.y.shape[0]
 
     def term(x: Array, seen: Array | None, y: Array) -> Array:
         return sum(row_terms(model, handlers.substitute(data=values), spec, x, seen, y).values())
 
-    over_rows = jax.vmap(term, in_axes=(0, None if rows.seen is None else 0, 0))
-    parts = []
-    head = None if rows.seen is None else rows.seen[:known]
-    tail = None if rows.seen is None else rows.seen[known:]
-    if known:
-        parts.append(over_rows(rows.x[:known], head, rows.y))
-    if known < rows.x.shape[0]:
-        same_label = jax.vmap(term, in_axes=(0, None if rows.seen is None else 0, None))
+    seen_axis = None if rows.seen is None else 0
+    (x, other_x), (seen, other_seen) = rows.apart(rows.x), (None, None) if rows.seen is None else rows.apart(rows.seen)
+    known, hidden = jnp.zeros(0), jnp.zeros(0)
+    if len(x):
+        known = jax.vmap(term, in_axes=(0, seen_axis, 0))(x, seen, rows.y)
+    if len(other_x):
+        same_label = jax.vmap(term, in_axes=(0, seen_axis, None))
         labels = jnp.arange(shape.classes or 1)
-        each = jax.vmap(lambda k: same_label(rows.x[known:], tail, k))(labels)
-        parts.append(jax.nn.logsumexp(each, axis=0))
-    return jnp.concatenate(parts)
+        each = jax.vmap(lambda k: same_label(other_x, other_seen, k))(labels)
+        hidden = jax.nn.logsumexp(each, axis=0)
+    return rows.together(known, hidden)
 
 
 def lifted(model: Declared, shape: Structure, vector: Array, spec: Spec, rows: Rows) -> Lift:

@@ -18,12 +18,13 @@ import xarray as xr
 from ..inference.declare import Declared, declare
 from ..inference.errors import DataError, ModelError
 from ..inference.fit import Fit
-from ..inference.fits import laplace, map_estimate, mle, svi
+from ..inference.fits import laplace, map_estimate, mle
 from ..inference.moments import Moments
 from ..inference.sampling import nuts
 from ..inference.structure import structure
 from ..inference.summary import Part, Summary, joined, summary_of
 from ..inference.table import Schema
+from ..inference.variational import svi
 from ..models.catalogue import HYPOTHESES, MODELS
 from ..models.spec import Spec
 

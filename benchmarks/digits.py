@@ -40,4 +40,4 @@ def of_rows(x: np.ndarray, y: np.ndarray) -> Any:
 
 
 def measure(scale: str) -> list[Row]:
-    return race(sys.modules[__name__], *((500, 60, 60) if scale == "quick" else (1_797, 90, 90)))[0]
+    return race(sys.modules[__name__], *((300, 60, 60) if scale == "quick" else (1_797, 60, 90)))[0]

@@ -61,4 +61,4 @@ def of_statistics(x: np.ndarray, y: np.ndarray) -> Any:
 
 
 def measure(scale: str) -> list[Row]:
-    return race(sys.modules[__name__], *((10_000, 45, 60) if scale == "quick" else (100_000, 60, 240)))[0]
+    return race(sys.modules[__name__], *((10_000, 45, 60) if scale == "quick" else (100_000, 45, 200)))[0]

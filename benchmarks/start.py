@@ -15,8 +15,8 @@ from .race import Row, timed
 
 NAME = "Start"
 HOME = Path(__file__).parent.parent
-CLI = str(Path(sys.executable).parent / "bayeszoo")
-FIT = [CLI, "fit", "gaussian_naive_bayes", "iris", "--target", "target", "--holdout", "0", "--no-plots", "--out"]
+CLI = [sys.executable, "-c", "from bayeszoo.workflow.cli import main; main()"]  # what the script 'bayeszoo' runs
+FIT = [*CLI, "fit", "gaussian_naive_bayes", "iris", "--target", "target", "--holdout", "0", "--no-plots", "--out"]
 
 OURS = """
 from bayeszoo.inference import nuts
@@ -57,23 +57,26 @@ def seconds(command: list[str], cache: Path) -> float:
         "JAX_COMPILATION_CACHE_DIR": str(cache / "jax"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
     }
-    spent, _ = timed(subprocess.run, command, env=os.environ | kept, cwd=HOME, check=True, capture_output=True)
-    print(f"  {' '.join(command[:2])[-40:]!r} {spent:.1f} s", flush=True)
-    return spent
+    return timed(subprocess.run, command, env=os.environ | kept, cwd=HOME, check=True, capture_output=True)[0]
 
 
 def measure(scale: str) -> list[Row]:
-    rounds = 1 if scale == "quick" else 3
+    rounds = 1 if scale == "quick" else 2
     scripts = {name: [sys.executable, "-c", script] for name, script in {"Python": OURS, **PEERS}.items()}
     first: dict[str, list[float]] = {name: [] for name in ("help", "bare Python", "command line", *scripts)}
     second: dict[str, list[float]] = {name: [] for name in first}
-    for i in range(rounds):
+    for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
             run = str(Path(folder) / "run")
-            commands = {"help": [CLI, "--help"], "bare Python": [sys.executable, "-c", ""], "command line": [*FIT, run]}
+            commands = {
+                "help": [*CLI, "--help"],
+                "bare Python": [sys.executable, "-c", ""],
+                "command line": [*FIT, run],
+            }
             for spent in (first, second):
                 for name, command in (commands | scripts).items():
-                    spent[name].append(seconds(command, Path(folder) / f"{name}{i}"))
+                    spent[name].append(seconds(command, Path(folder) / name))
+                    print(f"  {name} {spent[name][-1]:.1f} s", flush=True)
     one, two = ({k: statistics.median(v) for k, v in spent.items()} for spent in (first, second))
     rows = [_row("--help, s; bare Python", two["help"], two["bare Python"], "what it costs over an empty script")]
     for mine in ("command line", "Python"):

@@ -48,14 +48,16 @@ def _unmatched(problem: str, n: int, ours: str, name: str, peer: dict[str, Any] 
 
 
 def _best(call: Any, args: tuple, limit: float) -> dict[str, Any] | str:
-    """With one thread for linear algebra, and with two where that is cheap; the more effective draws a second."""
-    one = alone(call, *args, limit=limit, threads=1)
+    """With one thread and with two, if the first is cheap enough to try the other; the more effective draws a second.
+
+    JAX is first given two, and the others, whose chains run side by side, one for the linear algebra of each.
+    """
+    first, second = (2, 1) if call in (by_numpyro, by_blackjax) else (1, 2)
+    one = alone(call, *args, limit=limit, threads=first)
     if isinstance(one, str) or one["first"] > CHEAP:
         return one
-    two = alone(call, *args, limit=limit, threads=2)
-    if isinstance(two, str):
-        return one
-    return max(one, two, key=lambda run: run["ess"] / run["again"])
+    two = alone(call, *args, limit=limit, threads=second)
+    return one if isinstance(two, str) else max(one, two, key=lambda run: run["ess"] / run["again"])
 
 
 def _compared(problem: str, n: int, ours: dict[str, Any], name: str, peer: dict[str, Any] | str) -> list[Row]:

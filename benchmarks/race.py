@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 # Of BLAS and OpenMP, of Numba, and of JAX.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "NPROC")
+STARTING = 15.0  # seconds for imports and data
 
 
 class Row(NamedTuple):
@@ -45,7 +46,7 @@ def interleaved(contestants: dict[str, Callable[[], Any]], rounds: int) -> dict[
 def alone(function: Callable, *args: Any, limit: float = 600.0, threads: int | None = None) -> Any:
     """What the function returns in a fresh process; a sentence (str) where it fails or takes over ``limit`` seconds.
 
-    The limit counts the start of the process, too. threads: how many its linear algebra may use.
+    Its imports and data have STARTING seconds more, so that the work itself has the whole limit. threads: how many its linear algebra may use.
     """
     name = " ".join([function.__name__, *(getattr(a, "__name__", str(a)) for a in args if not isinstance(a, dict))])
     print(f"  {name}{f', {threads} threads' if threads else ''} ...", end=" ", flush=True)
@@ -63,7 +64,7 @@ def alone(function: Callable, *args: Any, limit: float = 600.0, threads: int | N
             os.environ.pop(variable, None) if value is None else os.environ.update({variable: value})
     theirs.close()
     try:
-        result = ours.recv() if ours.poll(limit) else f"not within {limit:.0f} s"
+        result = ours.recv() if ours.poll(limit + STARTING) else f"not within {limit:.0f} s"
     except EOFError:
         result = "failed: the process died"
     _stop(process)

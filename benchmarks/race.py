@@ -46,7 +46,8 @@ def interleaved(contestants: dict[str, Callable[[], Any]], rounds: int) -> dict[
 def alone(function: Callable, *args: Any, limit: float = 600.0, threads: int | None = None) -> Any:
     """What the function returns in a fresh process; a sentence (str) where it fails or takes over ``limit`` seconds.
 
-    Its imports and data have STARTING seconds more, so that the work itself has the whole limit. threads: how many its linear algebra may use.
+    Imports and data have STARTING seconds more, so that the work itself has the whole limit.
+    threads: how many its linear algebra, Numba or JAX may use; by default as many as they like.
     """
     name = " ".join([function.__name__, *(getattr(a, "__name__", str(a)) for a in args if not isinstance(a, dict))])
     print(f"  {name}{f', {threads} threads' if threads else ''} ...", end=" ", flush=True)

@@ -117,7 +117,7 @@ def plot(fits: dict[int, Any], chains: dict[int, Any], n: int, peers: dict[str, 
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(7, 5), layout="constrained")
+    figure, axes = plt.subplots(figsize=(7, 6), layout="constrained")
     lines = [
         (chains, "first", "bayeszoo, NUTS, compilation counted"),
         (chains, "again", "bayeszoo, NUTS, second call"),
@@ -135,5 +135,5 @@ def plot(fits: dict[int, Any], chains: dict[int, Any], n: int, peers: dict[str, 
         if name != "bayeszoo" and not isinstance(peer, str):
             axes.plot([n], [peer["again"]], "x", label=f"{name}, NUTS, compiled")
     axes.set(xscale="log", yscale="log", xlabel="rows", ylabel="seconds", title=f"{NAME}, 20 columns, 5 labels")
-    axes.legend(fontsize="small")
+    figure.legend(loc="outside lower center", ncols=2, fontsize="small")
     figure.savefig(PLOT, dpi=120)

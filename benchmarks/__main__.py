@@ -1,0 +1,100 @@
+"""``uv run --group bench python -m benchmarks [--quick] [PROBLEM ...]`` writes RESULTS.md and scaling.png.
+
+Every figure is a ratio of two times, or of two rates, that were measured in this one run on the same data. Each
+contestant works in a process of its own; peers have the same priors, the thread count that suits them best, a time
+limit, and must agree: with our posterior means within Monte Carlo error, or with our estimates.
+"""
+
+import argparse
+import datetime
+import importlib
+import importlib.util
+import os
+import platform
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from .race import Row
+
+RESULTS = Path(__file__).parent / "RESULTS.md"
+PROBLEMS = ("scaling", "regression", "softmax", "digits", "mixture", "queries", "start")
+LIBRARIES = ("bayeszoo", "jax", "numpyro", "numpy", "scikit-learn", "pymc", "nutpie", "blackjax", "pomegranate")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__.splitlines()[0])
+    parser.add_argument("problems", nargs="*", metavar="PROBLEM", help=f"of {', '.join(PROBLEMS)}; by default all")
+    parser.add_argument("--quick", action="store_true", help="smaller tables and shorter limits: minutes")
+    given = parser.parse_args()
+    unknown = set(given.problems) - set(PROBLEMS)
+    if unknown:
+        parser.error(f"there is no problem {', '.join(sorted(unknown))}; choose from {', '.join(PROBLEMS)}")
+    scale, sections = "quick" if given.quick else "full", []
+    for name in given.problems or PROBLEMS:
+        if importlib.util.find_spec(f"benchmarks.{name}") is None:
+            print(f"{name}: there is no benchmarks/{name}.py", flush=True)
+            continue
+        print(f"{name}:", flush=True)
+        start, before = time.perf_counter(), os.getloadavg()[0]
+        rows = _measured(name, scale)
+        load = f"load {before:.1f} before, {os.getloadavg()[0]:.1f} after; {time.perf_counter() - start:.0f} s"
+        sections.append((name, load, rows))
+        RESULTS.write_text(_page(sections))  # at once, so that a run that is cut short is not lost
+    print(RESULTS.read_text() if sections else "nothing was measured")
+
+
+def _measured(name: str, scale: str) -> list[Any]:
+    try:
+        return list(importlib.import_module(f"benchmarks.{name}").measure(scale))
+    except Exception as error:  # the others are still worth their time
+        return [Row(name, "", "", "", "", f"failed: {type(error).__name__}: {' '.join(str(error).split())[:200]}")]
+
+
+def _page(sections: list[tuple[str, str, list[Any]]]) -> str:
+    lines = [
+        "# Benchmarks",
+        "",
+        f"`uv run --group bench python -m benchmarks {' '.join(sys.argv[1:])}`".replace(" `", "`"),
+        f"on {datetime.date.today()}, {os.cpu_count()} CPUs ({platform.machine()}, {_cpu()}), "
+        f"Python {platform.python_version()}.",
+        "",
+        f"{', '.join(_versions())}.",
+        "",
+        "A ratio above 1 is in bayeszoo's favour, one below 1 in the peer's. "
+        "Every row was measured in this run, on the same data; the load is the machine's, over a minute.",
+        "",
+        "![seconds against rows](scaling.png)",
+    ]
+    for name, load, rows in sections:
+        lines += ["", f"## {name}", "", load, "", "| problem | what | bayeszoo | peer | ratio | note |"]
+        lines += ["|---|---|---:|---:|---:|---|"]
+        lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value).replace("|", "\\|")
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown"
+
+
+def _versions() -> list[str]:
+    found = []
+    for package in LIBRARIES:
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            found.append(f"no {package}")
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""From nothing to an answer: --help, and a finished iris posterior in a first and in a second process.
+
+The caches of compiled programs are empty for the first one: bayeszoo's command line and PyMC, PyTensor and Numba keep
+theirs by themselves, and JAX keeps one where its environment variables say so, as they do here for all.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from .race import Row, timed
+
+NAME = "Start"
+HOME = Path(__file__).parent.parent
+CLI = [sys.executable, "-c", "from bayeszoo.workflow.cli import main; main()"]  # what the script 'bayeszoo' runs
+FIT = [*CLI, "fit", "gaussian_naive_bayes", "iris", "--target", "target", "--holdout", "0", "--no-plots", "--out"]
+
+OURS = """
+from bayeszoo.inference import nuts
+from bayeszoo.models import gaussian_naive_bayes
+from sklearn.datasets import load_iris
+nuts(gaussian_naive_bayes, *load_iris(return_X_y=True))
+"""
+PEERS = {
+    "PyMC by nutpie": """
+import nutpie
+from benchmarks import naive_bayes as problem
+from sklearn.datasets import load_iris
+problem.LABELS, problem.COLUMNS = 3, 4
+compiled = nutpie.compile_pymc_model(problem.of_rows(*load_iris(return_X_y=True)))
+nutpie.sample(compiled, draws=1000, chains=4, progress_bar=False)
+""",
+    "NumPyro": """
+import jax
+from benchmarks.samplers import spec_of
+from bayeszoo.models import gaussian_naive_bayes
+from functools import partial
+from numpyro.infer import MCMC, NUTS
+from sklearn.datasets import load_iris
+x, y = load_iris(return_X_y=True)
+kernel = NUTS(partial(gaussian_naive_bayes, spec=spec_of(x, y)))
+keywords = dict(num_warmup=500, num_samples=1000, num_chains=4, progress_bar=False)
+MCMC(kernel, chain_method="vectorized", **keywords).run(jax.random.key(0), x, y)
+""",
+}
+
+
+def seconds(command: list[str], cache: Path) -> float:
+    """Seconds of a process whose compiled programs are kept under ``cache``."""
+    kept = {
+        "XDG_CACHE_HOME": str(cache),
+        "NUMBA_CACHE_DIR": str(cache / "numba"),
+        "PYTENSOR_FLAGS": f"base_compiledir={cache / 'pytensor'}",
+        "JAX_COMPILATION_CACHE_DIR": str(cache / "jax"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
+    }
+    return timed(subprocess.run, command, env=os.environ | kept, cwd=HOME, check=True, capture_output=True)[0]
+
+
+def measure(scale: str) -> list[Row]:
+    rounds = 1 if scale == "quick" else 2
+    scripts = {name: [sys.executable, "-c", script] for name, script in {"Python": OURS, **PEERS}.items()}
+    first: dict[str, list[float]] = {name: [] for name in ("help", "bare Python", "command line", *scripts)}
+    second: dict[str, list[float]] = {name: [] for name in first}
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            run = str(Path(folder) / "run")
+            commands = {
+                "help": [*CLI, "--help"],
+                "bare Python": [sys.executable, "-c", ""],
+                "command line": [*FIT, run],
+            }
+            for spent in (first, second):
+                for name, command in (commands | scripts).items():
+                    spent[name].append(seconds(command, Path(folder) / name))
+                    print(f"  {name} {spent[name][-1]:.1f} s", flush=True)
+    one, two = ({k: statistics.median(v) for k, v in spent.items()} for spent in (first, second))
+    rows = [_row("--help, s; bare Python", two["help"], two["bare Python"], "what it costs over an empty script")]
+    for mine in ("command line", "Python"):
+        note = "with a table, netCDF and generated rows written" if mine == "command line" else ""
+        for peer in PEERS:
+            rows.append(_row(f"iris posterior, first process, s; {mine} : {peer}", one[mine], one[peer], note))
+            rows.append(_row(f"iris posterior, second process, s; {mine} : {peer}", two[mine], two[peer], note))
+    return rows
+
+
+def _row(what: str, ours: float, peer: float, note: str) -> Row:
+    return Row(NAME, what, f"{ours:.3g}", f"{peer:.3g}", f"{peer / ours:.3g}", note)

@@ -26,7 +26,7 @@ def _point(method: str, prior: bool, seed: int, *data: Any) -> Fit:
     with jax.enable_x64(True):
         problem = Problem(*data)
         mode, _ = search(problem, seed, prior=prior, jacobian=False)
-        return problem.fit(method, mode.vector[None], 1, {"log_density": mode.value, "gap": mode.gap})
+        return problem.fit(method, mode.vector[None], 1, mode.diagnostics, mode.warning)
 
 
 def mle(
@@ -85,7 +85,7 @@ def laplace(
         mode, _ = search(problem, seed, prior=True, jacobian=True)
         noise = np.random.default_rng(seed).normal(size=(chains * draws, problem.shape.size))
         vectors = mode.vector + noise @ whitening(problem, mode).T
-        return problem.fit("laplace", vectors, chains, {"log_density": mode.value, "gap": mode.gap})
+        return problem.fit("laplace", vectors, chains, mode.diagnostics, mode.warning)
 
 
 def svi(

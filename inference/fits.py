@@ -18,7 +18,7 @@ def _point(refit: partial, prior: bool, seed: int, *data: Any, **named: Any) -> 
     with jax.enable_x64(True):
         problem = Problem(*data, **named)
         mode, _ = search(problem, seed, prior=prior, jacobian=False)
-        return problem.fit(refit, mode.vector[None], 1, {"log_density": mode.value, "gap": mode.gap})
+        return problem.fit(refit, mode.vector[None], 1, mode.diagnostics, mode.warning)
 
 
 def mle(
@@ -85,4 +85,4 @@ def laplace(
         noise = np.random.default_rng(seed).normal(size=(chains * draws, problem.shape.size))
         vectors = mode.vector + noise @ whitening(problem, mode).T
         refit = partial(laplace, seed=seed, chains=chains, draws=draws, compress=compress)
-        return problem.fit(refit, vectors, chains, {"log_density": mode.value, "gap": mode.gap})
+        return problem.fit(refit, vectors, chains, mode.diagnostics, mode.warning)

@@ -1,5 +1,6 @@
 """Where the mode of a problem is, how wide the posterior is there, and where chains start."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -7,36 +8,100 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from .errors import NoMaximumError
-from .optimise import Mode, check_effect, climb, find_mode, hessian_at
+from .joint import Rows, take
+from .optimise import DENSE, Mode, check_effect, climb, find_mode, hessian_at, value_at
 from .progress import bar
 
 if TYPE_CHECKING:
     from .problem import Problem
 
-LABELINGS = 10  # pretended labelings to climb from where one is
+LABELINGS = 10, 30  # climbs from pretended labelings: at least, and at most where the best one's end was met but once
+DRAWS = 2, 4  # climbs from the prior, likewise
+FEW = 3_000  # rows with a known label, and as many without, on which the climbs from all starts are made
+SAME = 0.1  # nats between the ends of two climbs that count as one mode
+ALIKE = 0.995  # share of rows whose labels agree in two labelings that count as one
+CLOSE_BY = 0.03  # widths of the prior, likewise, between their places
 NEAR = 10.0  # nats below the best mode at which another one still is a place for chains to start
 
+Climbed = tuple[np.ndarray, float]  # where a climb ended, and the log density there
 
-def search(problem: "Problem", seed: int, *, prior: bool, jacobian: bool) -> tuple[Mode, list[np.ndarray]]:
+
+def search(
+    problem: "Problem", seed: int, *, prior: bool, jacobian: bool, every: bool = False
+) -> tuple[Mode, list[np.ndarray]]:
     """The best mode that several climbs lead to, and where the climbs that are nearly as good ended.
 
-    Hidden labels make several modes and a saddle where all classes agree, so the climbs start from pretended
-    labelings; otherwise from the prior's centre, from draws of it and, as a sign may be free, a draw's mirror image.
-    The climbs are only ranked, and Newton's steps from the best one do the rest.
+    The climbs are made on FEW of the rows, weighted so that they stand for all, until two of them ended at the best
+    mode; ``every``: from all of the prior's starts, to see its other modes. Newton's steps with all rows do the rest.
     """
+    target = {"prior": prior, "jacobian": jacobian, **problem.keywords}
     draws = problem.prior_draws(seed)
     scale = prior_scale(draws)
-    centre = np.median(draws, axis=0) + 0.1 * (draws[0] - draws.mean(axis=0))
-    hidden = problem.rows.y.shape[0] < problem.rows.x.shape[0]
-    starts = _pretended(problem, scale, seed) if hidden else [centre, draws[1], 2 * centre - draws[1], draws[2]]
-    target = {"prior": prior, "jacobian": jacobian, **problem.keywords}
+    starts = _prior_starts(draws)
     if not prior:
         check_effect(starts[0], scale, problem.spec, problem.rows, **target)
-    shown = bar(starts, desc="climbs", leave=False)
-    climbs = [climb(start, scale, problem.spec, problem.rows, ftol=1e-8, **target) for start in shown]
-    best = max(climbs, key=lambda place: place[1])
-    mode = find_mode(best[0], scale, problem.spec, problem.rows, **target)
-    return mode, [vector for vector, value in climbs if value > mode.value - NEAR]
+    # Rows that are spread over devices lie in no one place; the sample stands for them.
+    few = problem.few if problem.rows.blocks > 1 else _some(problem.rows)
+    part = problem.rows.x.shape[0] / few.x.shape[0]
+    numbered = enumerate(starts)
+    least, most = (DRAWS[1], DRAWS[1]) if every else DRAWS
+    if problem.rows.y.shape[0] < problem.rows.x.shape[0]:
+        numbered, (least, most) = _pretended(problem, few, scale, seed), LABELINGS
+    climbs: dict[int, Climbed] = {}
+    values: list[float] = []
+    for number, start in bar(numbered, desc="climbs, at most", total=most, leave=False):
+        if number not in climbs:
+            climbs[number] = climb(start, scale, problem.spec, few, enough=part * SAME / 100, **target)
+        values.append(climbs[number][1])
+        if len(values) >= least and sum(value > max(values) - part * SAME for value in values) > 1:
+            break
+    ends = _different(list(climbs.values()), scale, part)
+    if few is not problem.rows:
+        ends = _on_all_rows(problem, ends, scale, part, **target)
+    best = max(ends, key=lambda climbed: climbed[1])
+    mode = find_mode(best[0], scale, problem.spec, problem.rows, few, **target)
+    return mode, [vector for vector, value in ends if value > mode.value - NEAR]
+
+
+def _some(rows: Rows) -> Rows:
+    """FEW rows of a kind, known or hidden label, where there are more of it; their weights stand for all."""
+    known, count = rows.y.shape[0], rows.x.shape[0]
+    if max(known, count - known) <= FEW:
+        return rows
+    rng, index, weights = np.random.default_rng(0), [], []
+    for start, size in ((0, known), (known, count - known)):
+        kept = min(size, FEW)
+        index.append(start + np.sort(rng.choice(size, size=kept, replace=False)) if kept else np.zeros(0, int))
+        weights.append(np.full(kept, size / max(kept, 1)))
+    few = take(rows, np.concatenate(index))
+    weights = np.concatenate(weights)
+    return replace(few, weights=weights if few.weights is None else weights * few.weights)
+
+
+def _different(ends: list[Climbed], scale: np.ndarray, part: float) -> list[Climbed]:
+    """The ends without those that another one is as good as and lies close to."""
+    kept: list[Climbed] = []
+    for vector, value in ends:
+        same = (np.all(np.abs(vector - v) < CLOSE_BY * scale) for v, w in kept if abs(value - w) < part * SAME)
+        kept += [] if any(same) else [(vector, value)]
+    return kept
+
+
+def _on_all_rows(
+    problem: "Problem", ends: list[Climbed], scale: np.ndarray, part: float, **target: object
+) -> list[Climbed]:
+    """The ends that may be the best, with their values on all rows, climbed on if there are several of these.
+
+    The maximum of m rows in place of n = part x m is some p / 2 (n / m - 1) nats below that of all rows for p
+    parameters (Wilks 1938), so one that is lower by more than twice as much will not overtake another.
+    """
+    data = (scale, problem.spec, problem.rows)
+    ends = [(vector, value_at(vector, *data, **target)) for vector, _ in ends]
+    lowest = max(value for _, value in ends) - scale.size * (part - 1)
+    ends = [(vector, value) for vector, value in ends if value >= lowest]
+    if len(ends) == 1 and scale.size <= DENSE:  # Newton's steps climb faster
+        return ends
+    return [climb(vector, *data, enough=SAME / 100, **target) for vector, _ in bar(ends, desc="climbs", leave=False)]
 
 
 def whitening(problem: "Problem", mode: Mode) -> np.ndarray:
@@ -61,7 +126,7 @@ def precondition(problem: "Problem", seed: int) -> tuple[np.ndarray, np.ndarray,
     and at other modes that are nearly as high, so that their disagreement shows.
     """
     try:
-        mode, places = search(problem, seed, prior=True, jacobian=True)
+        mode, places = search(problem, seed, prior=True, jacobian=True, every=True)
         whiten = whitening(problem, mode)
         v = [np.zeros(len(whiten)), *(np.linalg.solve(whiten, place - mode.vector) for place in places)]
         return mode.vector, whiten, _farthest_first(np.array(v)), True
@@ -86,25 +151,40 @@ def prior_scale(draws: np.ndarray) -> np.ndarray:
     return np.where(high > low, (high - low) / 1.349, 1.0)
 
 
-def _pretended(problem: "Problem", scale: np.ndarray, seed: int) -> list[np.ndarray]:
-    """Climbs with k-means' labels in place of the hidden ones, all named alike."""
-    from sklearn.cluster import KMeans
+def _prior_starts(draws: np.ndarray) -> list[np.ndarray]:
+    """The prior's centre, but for a step that breaks ties, two draws and, as a sign may be free, one's mirror image."""
+    centre = np.median(draws, axis=0)
+    near = centre + 0.1 * (draws[0] - draws.mean(axis=0))
+    return [near, draws[1], 2 * centre - draws[1], draws[2]]
 
-    those = problem.few if problem.rows.blocks > 1 else problem.rows  # rows that are spread lie in no one place
-    x, known = np.asarray(those.x), np.asarray(those.y)
+
+def _pretended(problem: "Problem", few: Rows, scale: np.ndarray, seed: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Climbs with k-means' labels in place of the hidden ones, all named alike; equal labels have equal numbers.
+
+    Hidden labels make several modes and a saddle where all classes agree, so that no draw of the prior is a start.
+    """
+    from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
+
+    x, known = np.asarray(few.x), np.asarray(few.y)
     classes = problem.shape.classes
-    found, named = [], known
-    for i in bar(range(LABELINGS), desc="labelings", leave=False):
+    labelings: list[np.ndarray] = []
+    starts: list[np.ndarray] = []
+    for i in range(LABELINGS[1]):
         # Half of the starts see the columns in their own units, half standardised.
         view = x if i % 2 else x / x.std(axis=0)
-        labels = KMeans(classes, n_init=1, random_state=seed + i).fit_predict(view, sample_weight=those.weights)
-        if len(named):  # clusters take the names of the labels that are known, or of the first start's clusters
-            together = np.zeros((classes, classes))
-            np.add.at(together, (labels[: len(named)], named), 1)
-            labels = linear_sum_assignment(-together)[1][labels]
-        named = named if len(named) else labels
-        labels = np.concatenate([known, labels[len(known) :]])
-        rows = replace(those, y=np.asarray(labels, dtype=int))
-        place = np.zeros_like(scale)
-        found.append(climb(place, scale, problem.spec, rows, prior=True, jacobian=True, **problem.keywords)[0])
-    return found
+        with threadpool_limits(1):  # threads cost more than they bring for so few rows
+            labels = KMeans(classes, n_init=1, random_state=seed + i).fit_predict(view, sample_weight=few.weights)
+        named = known if len(known) else next(iter(labelings), labels)
+        # Clusters take the names of the labels that are known, or of the first start's clusters.
+        together = np.zeros((classes, classes))
+        np.add.at(together, (labels[: len(named)], named), 1)
+        labels = linear_sum_assignment(-together)[1][labels]
+        labels = np.concatenate([known, labels[len(known) :]]).astype(int)
+        alike = (number for number, other in enumerate(labelings) if np.mean(labels == other) > ALIKE)
+        number = next(alike, len(labelings))
+        if number == len(labelings):
+            labelings.append(labels)
+            place, target = np.zeros_like(scale), {"prior": True, "jacobian": True, **problem.keywords}
+            starts.append(climb(place, scale, problem.spec, replace(few, y=labels), enough=1.0, **target)[0])
+        yield number, starts[number]

@@ -1,55 +1,143 @@
-"""Modes of the log density: L-BFGS from a start, then Newton's steps with the exact Hessian."""
+"""Modes of the log density: L-BFGS from a start, then Newton's steps with the Hessian of all rows or of some."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from scipy.optimize import minimize
-from scipy.sparse.linalg import LinearOperator, cg
+from jax.scipy.sparse.linalg import cg
 
 from ..models.spec import Spec
+from .declare import Declared
 from .errors import NoMaximumError
 from .joint import Rows, split
+from .lbfgs import minimise
 from .progress import bar
-from .target import log_target
+from .structure import Structure
+from .target import lifted, log_likelihood
 
-
-def _loss(u: Array, scale: Array, spec: Spec, rows: Rows, **target: object) -> Array:
-    return -log_target(u * scale, spec, rows, **target)
+DENSE = 400  # parameters up to which Newton's step solves with the whole Hessian, above it by conjugate gradients
+CLOSE, OPEN = 1e-6, 1e-4  # nats still to gain from which on a mode has a warning, and is none
+WORKING_SET = 2**16  # numbers a block of rows makes, labels x features of a row: what stays in a processor's cache
 
 
 _STATIC = ("model", "shape", "prior", "jacobian")
-_value_and_gradient = jax.jit(jax.value_and_grad(_loss), static_argnames=_STATIC)
+
+
+def _loss(
+    u: Array, scale: Array, spec: Spec, rows: Rows, *, model: Declared, shape: Structure, prior: bool, jacobian: bool
+) -> tuple[Array, Array]:
+    """Minus the log density at u * scale, and its gradient by u.
+
+    Both are added up over blocks of rows: the gradient of all rows at once would first write what it needs of each row
+    to memory and then read it again, which takes several times as long as computing it.
+    """
+
+    def parameters(u: Array) -> tuple[dict[str, Array], Array]:
+        lift = lifted(model, shape, u * scale, spec, rows)
+        return lift.values, (lift.log_prior if prior else 0.0) + (lift.log_jacobian if jacobian else jnp.zeros(()))
+
+    def add(total: tuple, block: Rows) -> tuple[tuple, None]:
+        more = jax.value_and_grad(lambda values: log_likelihood(model, shape, values, spec, block))(values)
+        return jax.tree.map(jnp.add, total, more), None
+
+    (values, rest), back = jax.vjp(parameters, u)
+    total = (jnp.zeros_like(rest), jax.tree.map(jnp.zeros_like, values))
+    size = max(1, WORKING_SET // ((shape.classes or 1) * spec.features))
+    for part in _blocks(rows, size):
+        total = jax.lax.scan(add, total, part)[0]
+    value, by_values = total
+    return -(value + rest), -back((by_values, jnp.ones_like(rest)))[0]
+
+
+def _blocks(rows: Rows, size: int) -> list[Rows]:
+    """The rows in blocks of at most ``size``, known labels apart from hidden ones; each table (blocks, rows, ...)."""
+    count, known = rows.x.shape[0], rows.y.shape[0]
+    weights = jnp.ones(count) if rows.weights is None else rows.weights
+    every = replace(rows, weights=weights)
+    if count <= size:
+        return [jax.tree.map(lambda part: part[None], every)]
+
+    def cut(part: Array) -> Array:
+        return part.reshape(number, -1, *part.shape[1:])
+
+    found = []
+    for start, stop in ((0, known), (known, count)):
+        if start == stop:
+            continue
+        number = -(-(stop - start) // size)
+        index = start + np.minimum(np.arange(number * -(-(stop - start) // number)), stop - start - 1)
+        first = np.arange(len(index)) < stop - start  # the last row fills the last block up, with weight 0
+        y = rows.y[index] if stop == known else jnp.zeros((number, 0), rows.y.dtype)
+        seen = None if rows.seen is None else cut(rows.seen[index])
+        found.append(Rows(cut(rows.x[index]), seen, cut(y) if stop == known else y, cut(weights[index] * first)))
+    return found
+
+
+_value_and_gradient = jax.jit(_loss, static_argnames=_STATIC)
+
+
+def _times(u: Array, v: Array, *data: object, **target: object) -> Array:
+    return jax.jvp(lambda u: _loss(u, *data, **target)[1], (u,), (v,))[1]
 
 
 @partial(jax.jit, static_argnames=_STATIC)
 def _hessian(u: Array, scale: Array, spec: Spec, rows: Rows, **target: object) -> Array:
-    def gradient(u: Array) -> Array:
-        return jax.grad(_loss)(u, scale, spec, rows, **target)
-
     # A few columns at a time: all at once would hold parameters x rows x labels.
-    return jax.lax.map(lambda axis: jax.jvp(gradient, (u,), (axis,))[1], jnp.eye(u.size), batch_size=16)
-
-
-DENSE = 400  # parameters up to which Newton's step solves with the whole Hessian, above it by conjugate gradients
+    return jax.lax.map(lambda axis: _times(u, axis, scale, spec, rows, **target), jnp.eye(u.size), batch_size=16)
 
 
 @partial(jax.jit, static_argnames=_STATIC)
-def _hessian_times(u: Array, v: Array, scale: Array, spec: Spec, rows: Rows, **target: object) -> Array:
-    return jax.jvp(lambda u: jax.grad(_loss)(u, scale, spec, rows, **target), (u,), (v,))[1]
+def _conjugate_gradients(u: Array, gradient: Array, scale: Array, spec: Spec, rows: Rows, **target: object) -> Array:
+    step, _ = cg(lambda v: _times(u, v, scale, spec, rows, **target), gradient, tol=1e-2, maxiter=500)
+    return step
+
+
+@partial(jax.jit, static_argnames=_STATIC)
+def _climb(start: Array, enough: Array, scale: Array, spec: Spec, rows: Rows, **target: object) -> tuple[Array, Array]:
+    return minimise(lambda u: _loss(u, scale, spec, rows, **target), start, enough, longest=1.0)
+
+
+@partial(jax.jit, static_argnames=_STATIC)
+def _descend(
+    start: Array, whiten: Array, enough: Array, scale: Array, spec: Spec, rows: Rows, **target: object
+) -> tuple[Array, Array]:
+    """L-BFGS over v, u = start + whiten v, with a Newton step for its first."""
+
+    def objective(v: Array) -> tuple[Array, Array]:
+        value, gradient = _loss(start + whiten @ v, scale, spec, rows, **target)
+        return value, gradient @ whiten
+
+    v, value = minimise(objective, jnp.zeros_like(start), enough, longest=jnp.inf)
+    return start + whiten @ v, value
 
 
 @dataclass(frozen=True)
 class Mode:
-    """A maximum in unconstrained space. gap: Newton's estimate of the nats still missing, g' H^-1 g / 2."""
+    """A maximum in unconstrained space.
+
+    gap: Newton's estimate of the nats still missing, g' H^-1 g / 2. gradient_norm: the length of the gradient, in nats
+    for one width of its prior in each parameter (for one unit of unconstrained space where the prior has no width).
+    """
 
     vector: np.ndarray
     value: float
     gap: float
+    gradient_norm: float
+
+    @property
+    def diagnostics(self) -> dict[str, float]:
+        return {"log_density": self.value, "gap": self.gap, "gradient_norm": self.gradient_norm}
+
+    @property
+    def warning(self) -> tuple[str, ...]:
+        """A sentence where the optimiser came near the maximum but not to it."""
+        if self.gap <= CLOSE:
+            return ()
+        return (f"the optimiser stopped with about {self.gap:.1g} nats still to gain; the fit is not quite the mode.",)
 
 
 def hessian_at(vector: np.ndarray, spec: Spec, rows: Rows, **target: object) -> np.ndarray:
@@ -58,24 +146,20 @@ def hessian_at(vector: np.ndarray, spec: Spec, rows: Rows, **target: object) -> 
 
 
 def climb(
-    start: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, *, ftol: float = 1e-15, **target: object
+    start: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, *, enough: float = 1e-3, **target: object
 ) -> tuple[np.ndarray, float]:
     """Where L-BFGS gets from ``start``, in units of ``scale``, and the log density there, -inf where it has none.
 
-    It ends where a step gains less than ``ftol`` of the log density a row.
+    It ends where a step gains less than ``enough`` nats.
     """
-    count = max(1, rows.x.shape[0])
+    place, value = _climb(jnp.asarray(start / scale), jnp.asarray(enough), scale, spec, rows, **target)
+    return np.asarray(place) * scale, -float(value) if np.isfinite(value) else -np.inf
 
-    def objective(u: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = _value_and_gradient(jnp.asarray(u), scale, spec, rows, **target)
-        return float(value) / count, np.asarray(gradient) / count
 
-    if not np.isfinite(objective(start / scale)[0]):
-        return start, -np.inf
-    options = {"maxiter": 2000, "ftol": ftol, "gtol": 1e-9}
-    found = minimize(objective, start / scale, jac=True, method="L-BFGS-B", options=options)
-    value = -found.fun * count
-    return found.x * scale, value if np.isfinite(value) else -np.inf
+def value_at(vector: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, **target: object) -> float:
+    """The log density at an unconstrained vector, -inf where it has none."""
+    value, _ = _value_and_gradient(jnp.asarray(vector / scale), scale, spec, rows, **target)
+    return -float(value) if np.isfinite(value) else -np.inf
 
 
 def check_effect(start: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, **target: object) -> None:
@@ -93,9 +177,14 @@ def check_effect(start: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, *
         )
 
 
-def find_mode(start: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, **target: object) -> Mode:
-    """Newton from ``start`` with the exact Hessian, in units of ``scale``, until a step gains nothing.
+def find_mode(
+    start: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, few: Rows | None = None, **target: object
+) -> Mode:
+    """Newton from ``start``, in units of ``scale``, until a step gains nothing.
 
+    few: weighted rows that stand for all. L-BFGS then goes ahead, preconditioned by their Hessian (subsampled Newton:
+    Roosta-Khorasani and Mahoney 2019), and if that Hessian sees all directions, it is Newton's. Gradients and values
+    are always those of all rows.
     Raises NoMaximumError where the objective is not finite, where the gap stays open, or where it keeps rising along
     a direction in which it has no curvature (separable labels).
     """
@@ -104,51 +193,68 @@ def find_mode(start: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, **ta
         value, gradient = _value_and_gradient(jnp.asarray(u), scale, spec, rows, **target)
         return float(value), np.asarray(gradient)
 
-    def axes_of(u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return np.linalg.eigh(np.asarray(_hessian(jnp.asarray(u), scale, spec, rows, **target)))
+    def axes_of(u: np.ndarray, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+        curvature, axes = np.linalg.eigh(np.asarray(_hessian(jnp.asarray(u), scale, spec, rows, **target)))
+        return np.where(np.abs(curvature) > 1e-9 * np.abs(curvature).max(), curvature, 0.0), axes
 
-    def dense_step(u: np.ndarray, gradient: np.ndarray) -> np.ndarray:
-        curvature, axes = axes_of(u)
-        size = np.abs(curvature)
-        floor = 1e-9 * max(size.max(), 1e-9)
-        return axes @ np.where(size > floor, axes.T @ gradient / np.maximum(size, floor), 0.0)
+    def newton_step(u: np.ndarray, gradient: np.ndarray, rows: Rows) -> tuple[np.ndarray, float]:
+        """The step, and how steep the objective is along directions that it leaves out for want of curvature."""
+        if u.size > DENSE:
+            step = np.asarray(_conjugate_gradients(jnp.asarray(u), jnp.asarray(gradient), scale, spec, rows, **target))
+            return (step if gradient @ step > 0 else gradient), 0.0
+        curvature, axes = axes_of(u, rows)
+        along = axes.T @ gradient
+        steps = np.divide(along, np.abs(curvature), out=np.zeros(u.size), where=curvature != 0)
+        return axes @ steps, float(np.linalg.norm(along[curvature == 0]))
 
-    def sparse_step(u: np.ndarray, gradient: np.ndarray) -> np.ndarray:
-        def times(v: np.ndarray) -> np.ndarray:
-            return np.asarray(_hessian_times(jnp.asarray(u), jnp.asarray(v), scale, spec, rows, **target))
-
-        step, _ = cg(LinearOperator((u.size, u.size), times), gradient, rtol=1e-8, maxiter=500)
-        return step if gradient @ step > 0 else gradient
-
-    if not np.isfinite(f(start / scale)[0]):
+    u = start / scale
+    value, gradient = f(u)
+    if not np.isfinite(value):
         raise NoMaximumError(
             "the log density is finite at no start; check the model's fixed hyperparameters, and that every row lies "
             "in the support of its distribution."
         )
-    newton_step = dense_step if start.size <= DENSE else sparse_step
-    u, gap = start / scale, np.inf
-    for _ in bar(range(50), desc="Newton, at most", leave=False):
+    curved = rows if few is None or u.size > DENSE else few
+    if curved is not rows:
+        curvature, axes = axes_of(u, few)
+        whiten = axes / np.sqrt(np.where(curvature == 0, np.inf, np.abs(curvature)))
+        u = np.asarray(_descend(jnp.asarray(u), jnp.asarray(whiten), _rounding(value), scale, spec, rows, **target)[0])
         value, gradient = f(u)
+    gap = np.inf
+    for _ in bar(range(50), desc="Newton, at most", leave=False):
         if not np.all(np.isfinite(gradient)):
             raise NoMaximumError("the objective is not finite at its best point; use map_estimate, or other priors.")
-        step = newton_step(u, gradient)
+        step, left_out = newton_step(u, gradient, curved)
         gap = 0.5 * float(gradient @ step)
-        size = next((t for t in 0.5 ** np.arange(12) if f(u - t * step)[0] < value), 0.0)
-        u = u - size * step
-        if size == 0.0 or gap < 1e-15:
+        ended = gap < _rounding(value)
+        if curved is not rows and (left_out > 1e-6 or not ended):
+            curved = rows
+            continue
+        for size in 0.5 ** np.arange(1 if ended else 12):
+            new_value, new_gradient = f(u - size * step)
+            if new_value < value or (ended and np.linalg.norm(new_gradient) < np.linalg.norm(gradient)):
+                u, value, gradient = u - size * step, new_value, new_gradient
+                break
+        else:
             break
-    value, _ = f(u)
-    if not np.isfinite(value) or gap > 1e-4:
+        if ended:
+            break
+    if not np.isfinite(value) or gap > OPEN:
         raise NoMaximumError(
             f"the optimiser ended with about {gap:.2g} nats still to gain, as where a density grows without bound; "
             "use map_estimate or nuts, or more informative priors."
         )
-    if not target["prior"] and _rises(f, axes_of, u, value):
+    if not target["prior"] and _rises(f, partial(axes_of, rows=curved), u, value):
         raise NoMaximumError(
             "the likelihood has no maximum: it keeps rising as the parameters grow, as when labels are separable, a "
             "label is in no row, or there are more parameters than rows; use map_estimate, or more informative priors."
         )
-    return Mode(u * scale, -value, gap)
+    return Mode(u * scale, -value, gap, float(np.linalg.norm(gradient)))
+
+
+def _rounding(value: float) -> float:
+    """Nats by which a log density may be off for rounding: a gain that is none."""
+    return 4 * np.finfo(float).eps * max(1.0, abs(value))
 
 
 def _rises(f: Callable, axes_of: Callable, u: np.ndarray, value: float) -> bool:

@@ -65,13 +65,10 @@ def lay_out(
     shape: Structure,
     weights: np.ndarray | None = None,
     fill: np.ndarray | None = None,
-    *,
-    pad: bool = False,
 ) -> Rows:
     """Rows of a table, those with a known label first. NaN: a missing feature; the code -1: a hidden label.
 
-    fill: what stands in for a missing feature, by default the mean of its column. pad: add rows of weight 0, so that
-    tables of nearly the same size share one compiled program.
+    fill: what stands in for a missing feature, by default the mean of its column.
     """
     if shape.classes is None:
         order, known = np.arange(len(x)), y if shape.has_y else np.zeros(len(x))
@@ -84,7 +81,7 @@ def lay_out(
     if missing.any():
         x, seen = np.where(missing, np.nanmean(x, axis=0) if fill is None else fill, x), ~missing
     weights = None if weights is None else np.asarray(weights, dtype=np.float64)[order]
-    return padded(Rows(x, seen, known, weights)) if pad else Rows(x, seen, known, weights)
+    return Rows(x, seen, known, weights)
 
 
 def take(rows: Rows, index: np.ndarray) -> Rows:
@@ -99,13 +96,14 @@ def counts(rows: Rows) -> tuple[int, int]:
     return rows.y.shape[0], rows.x.shape[0] - rows.y.shape[0]
 
 
-def padded(rows: Rows, to: tuple[int, int] | None = None) -> Rows:
-    """The rows with copies of weight 0 after the known and after the hidden ones.
+def padded(rows: Rows, to: tuple[int, int] | None = None, *, coarse: bool = False) -> Rows:
+    """The rows with copies of weight 0 after the known and after the hidden ones, so that tables share programs.
 
-    to: how many known and hidden rows there are to be; by default, a number near theirs that many tables share.
+    to: how many known and hidden rows there are to be; by default, some sixteenth more than there are, or with
+    ``coarse`` a power of two.
     """
     known, hidden = counts(rows)
-    to = (_bucket(known), _bucket(hidden)) if to is None else to
+    to = (_bucket(known, coarse), _bucket(hidden, coarse)) if to is None else to
     weights = np.ones(known + hidden) if rows.weights is None else rows.weights
     more = to[0] - known, to[1] - hidden
     index = np.concatenate(
@@ -116,11 +114,11 @@ def padded(rows: Rows, to: tuple[int, int] | None = None) -> Rows:
     return Rows(rows.x[index], seen, rows.y[index[: to[0]]], weights)
 
 
-def _bucket(n: int) -> int:
-    """The next size that is a power of two, or some eighths more than one, as few more as that allows."""
+def _bucket(n: int, coarse: bool) -> int:
     if n == 0:
         return 0
-    step = max(16, (1 << (n - 1).bit_length()) // 16)
+    power = 1 << max(4, (n - 1).bit_length())
+    step = power if coarse else max(16, power // 16)
     return -(-n // step) * step
 
 

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -15,7 +16,7 @@ from .devices import shared, spread
 from .errors import DataError, FitWarning, ModelError
 from .evidence import evidence
 from .fit import Fit
-from .joint import Rows, lay_out, padded
+from .joint import Rows, lay_out, padded, take
 from .room import make_room
 from .structure import structure
 from .summary import Part, Summary, joined
@@ -58,7 +59,9 @@ class Problem:
         self.reads_table = reads_table(self.model, self.shape, self.spec.features, self.spec.classes)
         few = self.summary.few
         self._check_no_feature_is_missing(few)
-        self.rows = self.few = self.lay(replace(few, weights=_standing_for(few, self.summary)))
+        self.rows = self.few = self.lay(replace(few, weights=_standing_for(few, self.summary)), coarse=True)
+        # Priors need a table to run on; where they do not look at it, one row does for tables of any size.
+        self.table = self.few if self.reads_table else take(self.few, np.arange(1))
         self._check_rows_independent(len(few.x))
         self._check_nothing_looks_at_what_is_missing()
         self._place(compression, sampled)
@@ -94,12 +97,12 @@ class Problem:
         Always as many, and of a prior that looks at the table with the same few rows, for one compiled program.
         """
         key = jax.random.key(seed)
-        return np.asarray(prior_vectors(key, self.spec, self.few, draws=PRIOR_DRAWS, **self.keywords))
+        return np.asarray(prior_vectors(key, self.spec, self.table, draws=PRIOR_DRAWS, **self.keywords))
 
-    def lay(self, part: Part, *, pad: bool = True) -> Rows:
+    def lay(self, part: Part, *, pad: bool = True, coarse: bool = False) -> Rows:
         """Rows as compiled programs take them; of a size that other tables share, unless the model looks at it."""
-        loc = np.asarray(self.spec.loc)
-        return lay_out(part.x, part.y, self.shape, part.weights, loc, pad=pad and not self.reads_table)
+        rows = lay_out(part.x, part.y, self.shape, part.weights, np.asarray(self.spec.loc))
+        return padded(rows, coarse=coarse) if pad and not self.reads_table else rows
 
     def _compressed(self) -> tuple[Rows | None, str]:
         if self.reads_table:
@@ -110,7 +113,7 @@ class Problem:
         centre = np.median(draws, axis=0)
         out = np.resize([0.03, 0.1, 0.3, 0.6, 1.0, 1.0], len(draws))
         vectors = centre + out[:, None] * (draws - centre)
-        data = self.spec, self.summary, vectors[:CHECKS], vectors[CHECKS:], self.lay
+        data = self.spec, self.summary, vectors[:CHECKS], vectors[CHECKS:], partial(self.lay, coarse=True)
         part, said = compress(self.model, self.shape, *data)
         return None if part is None else self.lay(part), said
 
@@ -140,8 +143,11 @@ class Problem:
     def _check_rows_independent(self, count: int) -> None:
         """Every fit and query adds up single rows: refuse a model in which rows see each other."""
         few = np.unique(np.linspace(0, count - 1, 6).astype(int))  # spread, for tables sorted by label
+        rows = self.few
+        if not self.reads_table:  # a table of these rows alone then, for a program that other tables share
+            rows, few = take(rows, few), np.arange(len(few))
         for vector in self.prior_draws(0)[:8]:
-            apart, together, same = rows_apart_and_together(vector, self.spec, self.rows, few, **self.keywords)
+            apart, together, same = rows_apart_and_together(vector, self.spec, rows, few, **self.keywords)
             if np.isfinite(apart) or np.isfinite(together):
                 break
         if not same:
@@ -185,7 +191,9 @@ class Problem:
         sample_stats: dict[str, np.ndarray] | None = None,
     ) -> Fit:
         """The fit whose parameter draws are the flat ``vectors``; refit: the fitter with all but its data bound."""
-        groups = constrain(np.asarray(vectors), self.spec, self.rows, **self.keywords)
+        groups = constrain(
+            np.asarray(vectors), self.spec, self.rows if self.reads_table else self.table, **self.keywords
+        )
         params, derived = (
             {k: np.asarray(group[k], dtype=np.float64).reshape(chains, -1, *site.shape) for k, site in sites}
             for group, sites in zip(groups, (self.shape.sites, self.shape.derived), strict=True)

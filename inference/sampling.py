@@ -7,7 +7,6 @@ from functools import lru_cache, partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpyro.infer.hmc import hmc
@@ -22,7 +21,7 @@ from .progress import chunks
 from .relabel import relabel
 from .structure import Structure
 from .table import whole
-from .target import log_target
+from .target import ONCE, log_target
 
 
 @lru_cache(maxsize=64)
@@ -55,7 +54,7 @@ def _nuts_programs(model: Declared, shape: Structure, warmup: int) -> tuple[Call
 
         return jax.vmap(lambda state: jax.lax.scan(step, state, None, length=steps))(states)
 
-    return jax.jit(jax.vmap(start, in_axes=(0, 0, None, None, None, None))), advance
+    return jax.jit(jax.vmap(start, in_axes=(0, 0, None, None, None, None)), compiler_options=ONCE), advance
 
 
 def nuts(
@@ -86,9 +85,9 @@ def nuts(
         problem = Problem(model, x, y, target=target, labels=labels, weights=weights, compression=compress)
         centre, whiten, places, preconditioned = precondition(problem, seed)
         start, advance = _nuts_programs(problem.model, problem.shape, warmup)
-        data = (jnp.asarray(centre), jnp.asarray(whiten), problem.spec, problem.rows)
+        data = (centre, whiten, problem.spec, problem.rows)
         keys = jax.random.split(jax.random.key(seed), chains)
-        noise = jax.random.normal(jax.random.key(seed + 1), (chains, problem.shape.size))
+        noise = np.random.default_rng(seed).normal(size=(chains, problem.shape.size))
         states = start(keys, noise + places[np.arange(chains) % len(places)], *data)
         for size in chunks(warmup, "NUTS, warm-up"):
             states, _ = advance(size, states, *data)

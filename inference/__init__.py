@@ -1,12 +1,14 @@
 """Data in, answers out: fits, Bayes' queries and generation for any NumPyro model with sites 'x' and 'y'."""
 
 from .. import models as _models  # noqa: F401  first, for the order in which numpyro is imported
+from .cache import keep_compiled_programs as keep_compiled_programs
 from .declare import with_sites as with_sites
 from .errors import BayeszooError as BayeszooError
 from .errors import DataError as DataError
 from .errors import FitWarning as FitWarning
 from .errors import ModelError as ModelError
 from .errors import NoMaximumError as NoMaximumError
+from .errors import PrecisionError as PrecisionError
 from .errors import QueryError as QueryError
 from .fit import Fit as Fit
 from .fits import laplace as laplace

@@ -21,5 +21,9 @@ class NoMaximumError(BayeszooError):
     """The objective has no maximum, so there is no estimate to return."""
 
 
+class PrecisionError(BayeszooError):
+    """The log density is so large that the arithmetic cannot tell neighbouring parameters apart."""
+
+
 class FitWarning(UserWarning):
     """A fit ended, but a diagnostic says not to trust it yet."""

@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from .errors import NoMaximumError
+from .errors import NoMaximumError, PrecisionError
 from .joint import Rows, take
 from .optimise import DENSE, Mode, check_effect, climb, find_mode, hessian_at, value_at
 from .progress import bar
+from .target import log_target
 
 if TYPE_CHECKING:
     from .problem import Problem
@@ -21,6 +25,7 @@ FEW = 3_000  # rows with a known label, and as many without, on which the climbs
 SAME = 0.1  # nats between the ends of two climbs that count as one mode
 ALIKE = 0.995  # share of rows whose labels agree in two labelings that count as one
 CLOSE_BY = 0.03  # widths of the prior, likewise, between their places
+COARSE = 0.05  # nats of rounding error up to which the log density is a curve
 NEAR = 10.0  # nats below the best mode at which another one still is a place for chains to start
 
 Climbed = tuple[np.ndarray, float]  # where a climb ended, and the log density there
@@ -105,8 +110,20 @@ def _on_all_rows(
 
 
 def whitening(problem: "Problem", mode: Mode) -> np.ndarray:
-    """A matrix L with L L' the inverse Hessian of minus the log posterior at its mode."""
-    hessian = hessian_at(mode.vector, problem.spec, problem.rows, prior=True, jacobian=True, **problem.keywords)
+    """A matrix L with L L' the inverse Hessian of minus the log posterior at its mode.
+
+    Raises PrecisionError where a rounding error of the log density there is not small beside a nat: a sampler or an
+    approximation would see steps in place of a curve (in float32 at some 10^6 rows, in float64 at some 10^13).
+    """
+    target = {"prior": True, "jacobian": True, **problem.keywords}
+    kind = jax.eval_shape(partial(log_target, **target), mode.vector, problem.spec, problem.rows).dtype
+    error = float(jnp.finfo(kind).eps) * abs(mode.value)
+    if error > COARSE:
+        raise PrecisionError(
+            f"the log density is {mode.value:.3g}, of which {kind} resolves no less than {error:.2g} nats, too coarse "
+            f"for a posterior; use {'float64' if kind == jnp.float32 else 'fewer rows or smaller weights'}."
+        )
+    hessian = hessian_at(mode.vector, problem.spec, problem.rows, **target)
     spread = np.sqrt(np.abs(np.diag(hessian)))
     if spread.min() == 0:
         raise NoMaximumError("a parameter has no curvature at the mode; give it a narrower prior.")

@@ -23,6 +23,8 @@ from .structure import Structure
 from .table import whole
 from .target import ONCE, log_target
 
+WIDE = 10.0  # widths by the curvature at the mode beyond which that is no guide
+
 
 @lru_cache(maxsize=64)
 def _nuts_programs(model: Declared, shape: Structure, warmup: int) -> tuple[Callable, Callable]:
@@ -75,8 +77,9 @@ def nuts(
 
     It samples v in vector = mode + L v with L L' the inverse Hessian at the mode, all chains in one program. Where the
     posterior has no mode or no positive curvature there, as in a funnel, L is the prior's scale, and the diagnostic
-    ``preconditioned`` is 0; step size and scales are adapted in both cases. Chains start at the mode and at any others
-    within 10 nats of it that the search met, so that R-hat tells of several modes.
+    ``preconditioned`` is 0; step size and scales are adapted in both cases. ``widest`` is the largest sd of a v: about
+    1 where the curvature at the mode tells the posterior's width, and a warning where it is far more. Chains start at
+    the mode and at any others within 10 nats of it that the search met, so that R-hat tells of several modes.
     Arguments as in mle. Warns (FitWarning, and ``fit.warnings``) where R-hat, ESS or divergences are bad.
     """
     seed, chains, draws = whole(seed, "seed", 0), whole(chains, "chains", 1), whole(draws, "draws", 4)
@@ -100,6 +103,7 @@ def nuts(
             "divergences": float(stats["diverging"].sum()),
             "steps_per_draw": float(stats["n_steps"].mean()),
             "preconditioned": float(preconditioned),
+            "widest": float(v.std(axis=(0, 1)).max()),
         }
         vectors = centre + v.reshape(chains * draws, -1) @ whiten.T
         refit = partial(nuts, seed=seed, chains=chains, draws=draws, warmup=warmup, compress=compress)
@@ -137,6 +141,11 @@ def _judge(params: dict[str, np.ndarray], diagnostics: dict[str, float]) -> tupl
         said.append(f"R-hat is {rhat:.3f}, above 1.01: the chains disagree; run longer or look for several modes.")
     if not ess > 100 * chains:
         said.append(f"the smallest effective sample size is {ess:.0f}, below {100 * chains}: run longer.")
+    if diagnostics["preconditioned"] and diagnostics["widest"] > WIDE:
+        said.append(
+            f"the posterior is up to {diagnostics['widest']:.2g} times as wide as the curvature at its mode says: the "
+            "preconditioner is wrong, as where several modes or a funnel are; reparametrise, or run longer."
+        )
     if diagnostics["divergences"]:
         said.append(f"{diagnostics['divergences']:.0f} of {chains * draws} draws diverged: reparametrise the model.")
     return diagnostics, said

@@ -49,9 +49,9 @@ def fit(
 
     import numpy as np
 
-    _keep_compiled_programs()
-
     from .. import inference
+
+    inference.keep_compiled_programs()
     from ..inference.table import read_x
     from ..models.catalogue import MODELS
     from . import datasets, store
@@ -112,17 +112,6 @@ def _nearest(word: str, names: Iterable[str]) -> str:
 
     close = difflib.get_close_matches(word, names, n=1)
     return f" (did you mean {close[0]}?)" if close else ""
-
-
-def _keep_compiled_programs() -> None:
-    """Compiled programs are kept under XDG_CACHE_HOME (by default ~/.cache) for the next run of the command line."""
-    import os
-
-    import jax
-
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bayeszoo"
-    jax.config.update("jax_compilation_cache_dir", str(cache))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 def _settings(function: Any, given: list[str]) -> dict[str, Any]:

@@ -1,0 +1,101 @@
+"""What a fit costs before it starts: programs compiled once, kept on disk, and arithmetic that carries the data."""
+
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import pytest
+from bayeszoo.inference import PrecisionError, laplace, mle, nuts
+from bayeszoo.models import gaussian_naive_bayes, linear_regression
+from sklearn.datasets import load_iris
+
+IRIS = load_iris(as_frame=True)
+
+
+def compilations(run) -> int:
+    """How many programs ``run`` has compiled."""
+    seen = []
+
+    def listen(event, duration, **_):
+        seen.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        run()
+    finally:
+        jax.monitoring.clear_event_listeners()
+    return sum("backend_compile" in event for event in seen)
+
+
+def test_another_number_of_rows_compiles_nothing_anew():
+    def fit(rows):
+        return lambda: nuts(gaussian_naive_bayes, IRIS.data.iloc[rows], IRIS.target.iloc[rows], draws=500)
+
+    assert compilations(fit(np.arange(150))) > 3
+    assert compilations(fit(np.arange(150))) == 0
+    assert compilations(fit(np.arange(7, 146))) == 0
+
+
+def test_programs_are_found_on_disk_by_what_they_are(tmp_path):
+    """The same fit in another process writes no program, another prior writes the programs that it changes."""
+    code = """
+import sys
+from functools import partial
+from bayeszoo.inference import keep_compiled_programs, mle
+from bayeszoo.models import fixed_variance_mixture
+from sklearn.datasets import load_iris
+keep_compiled_programs(sys.argv[1])
+mle(partial(fixed_variance_mixture, k=3, sigma=float(sys.argv[2])), *load_iris(return_X_y=True))
+"""
+    counts = []
+    for sigma in ("1.0", "1.0", "2.0"):
+        command = [sys.executable, "-c", code, str(tmp_path), sigma]
+        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ}, check=False)
+        assert done.returncode == 0, done.stderr
+        counts.append(len(list(tmp_path.glob("*-cache"))))
+    assert counts[0] > 0
+    assert counts[1] == counts[0]
+    assert counts[2] > counts[1]
+
+
+def test_a_posterior_beyond_the_arithmetic_is_refused():
+    """1e15 rows weigh so much that a rounding error of their log density in float64 is some nats."""
+    heavy = np.full(150, 1e13)
+    with pytest.raises(PrecisionError, match="float64 resolves no less than"):
+        laplace(gaussian_naive_bayes, IRIS.data, IRIS.target, weights=heavy)
+    light = mle(gaussian_naive_bayes, IRIS.data, IRIS.target)
+    np.testing.assert_allclose(
+        mle(gaussian_naive_bayes, IRIS.data, IRIS.target, weights=heavy).params["mu"], light.params["mu"], rtol=1e-6
+    )
+
+
+def test_many_rows_do_not_freeze_the_sampler():
+    """1e8 rows, as weights: sds are 1 / sqrt(n), and chains move (ESS above 400, ten sds beyond a frozen chain's 4)."""
+    x, y = IRIS.data.iloc[:, :2], IRIS.data.iloc[:, 2]
+    one, many = (laplace(linear_regression, x, y, weights=np.full(150, w), draws=500) for w in (1e2, 1e8 / 150))
+    fit = nuts(linear_regression, x, y, weights=np.full(150, 1e8 / 150), draws=500)
+    assert fit.diagnostics["min_ess_bulk"] > 400
+    assert fit.diagnostics["widest"] < 1.2
+    ratio = fit.params["w"].std((0, 1)) / many.params["w"].std((0, 1))
+    np.testing.assert_allclose(ratio, 1, atol=0.15)
+    shrink = one.params["w"].std((0, 1)) / many.params["w"].std((0, 1))
+    np.testing.assert_allclose(shrink, np.sqrt(1e8 / 150 / 1e2), rtol=0.15)
+
+
+@pytest.mark.filterwarnings("ignore::bayeszoo.inference.FitWarning")
+def test_a_preconditioner_that_misleads_is_reported():
+    """A narrow peak on a wide base: the mode's curvature is that of the peak, in which there is little mass."""
+
+    def spike(x, y=None):
+        weights = dist.Categorical(probs=np.array([0.02, 0.98]))
+        parts = dist.Normal(np.zeros(2), np.array([0.01, 10.0]))
+        a = numpyro.sample("a", dist.MixtureSameFamily(weights, parts))
+        numpyro.sample("y", dist.Normal(1e-3 * a + x[:, 0], 100.0), obs=y)
+
+    fit = nuts(spike, np.linspace(0, 1, 20)[:, None], np.linspace(0, 1, 20), warmup=200, draws=400)
+    assert any("times as wide as the curvature at its mode says" in sentence for sentence in fit.warnings)
+    assert fit.diagnostics["widest"] > 100

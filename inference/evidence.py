@@ -48,7 +48,7 @@ def evidence(
 def _in_memory(
     model: Declared, x: Any, y: Any, target: str | None, labels: Sequence[Any] | None, weights: Any
 ) -> tuple[Summary, Structure]:
-    values, columns = read_x(x)
+    values, columns = read_x(x, look=False)
     target = target_name(y, target, columns)
     shape = structure(model, blank(len(columns), 2))
     names: tuple[Any, ...] | None = ()

@@ -83,7 +83,7 @@ def _is_dask(data: Any) -> bool:
 def _of_frame(data: Any, y: Any, target: str | None, labels: Any, weights: Any, covariances: bool) -> Summary:
     from .evidence import read_weights, target_name
 
-    values, columns = read_x(data)
+    values, columns = read_x(data, look=False)
     target = target_name(y, target, columns)
     codes, names = (np.full(len(values), -1), ()) if y is None else read_y(y, labels, target)
     if len(codes) != len(values):

@@ -28,11 +28,12 @@ class Schema:
     labels: tuple[Any, ...] | None
 
 
-def read_x(x: Any, schema: Schema | None = None) -> tuple[np.ndarray, tuple[str, ...]]:
+def read_x(x: Any, schema: Schema | None = None, *, look: bool = True) -> tuple[np.ndarray, tuple[str, ...]]:
     """An array (rows, features), NaN where a value is missing, and its column names.
 
     float32 and float64 come as they are, and uncopied from 256 MiB on; anything else as float64.
-    A frame is matched to ``schema`` by name, an array by position.
+    A frame is matched to ``schema`` by name, an array by position. look: for infinite values, unless a pass over the
+    rows will do so anyway.
     Raises DataError for an empty table, text, infinite values and columns that do not match.
     """
     try:
@@ -48,7 +49,9 @@ def read_x(x: Any, schema: Schema | None = None) -> tuple[np.ndarray, tuple[str,
         values, columns = _array(x, schema)
     else:
         values, columns = _frame(frame, has, schema)
-    if not np.isfinite(values.sum(dtype=np.float64)):  # NaN or infinite; a sum is cheaper than a look at each cell
+    if look and not np.isfinite(
+        values.sum(dtype=np.float64)
+    ):  # NaN or infinite; a sum is cheaper than a look at each cell
         refuse_infinite(values, columns, partial(row_name, x))
     return values, columns
 

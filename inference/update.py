@@ -25,7 +25,7 @@ def update(fit: "Fit", x: Any, y: Any, weights: Any) -> "Fit":
 
 
 def _read(fit: "Fit", x: Any, y: Any, weights: Any, *, full: bool) -> Summary:
-    values, columns = read_x(x, fit.schema)
+    values, columns = read_x(x, fit.schema, look=False)
     codes, names = np.full(len(values), -1), ()
     if y is not None and fit.shape.has_y:
         response = fit.shape.classes is None

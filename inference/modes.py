@@ -47,7 +47,7 @@ def search(
         check_effect(starts[0], scale, problem.spec, problem.rows, **target)
     # Rows that are spread over devices lie in no one place; the sample stands for them.
     few = problem.few if problem.rows.blocks > 1 else _some(problem.rows)
-    part = problem.rows.x.shape[0] / few.x.shape[0]
+    part = max(1.0, problem.rows.x.shape[0] / few.x.shape[0])
     numbered = enumerate(starts)
     least, most = (DRAWS[1], DRAWS[1]) if every else DRAWS
     if problem.rows.y.shape[0] < problem.rows.x.shape[0]:

@@ -2,7 +2,8 @@
 
 Every figure is a ratio of two times, or of two rates, that were measured in this one run on the same data. Each
 contestant works in a process of its own; peers have the same priors, the thread count that suits them best, a time
-limit, and must agree: with our posterior means within Monte Carlo error, or with our estimates.
+limit, and must agree: with our posterior means within Monte Carlo error, or with our estimates. pomegranate takes part
+where it is installed: ``uv run --group bench --with pomegranate python -m benchmarks`` fetches 5 GB for it.
 """
 
 import argparse

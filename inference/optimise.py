@@ -21,7 +21,8 @@ from .target import lifted, log_likelihood
 
 DENSE = 400  # parameters up to which Newton's step solves with the whole Hessian, above it by conjugate gradients
 CLOSE, OPEN = 1e-6, 1e-4  # nats still to gain from which on a mode has a warning, and is none
-WORKING_SET = 2**16  # numbers a block of rows makes, labels x features of a row: what stays in a processor's cache
+NOTHING = 1e-9  # nats, a gain after which no other is looked for
+WORKING_SET = 2**17  # numbers a block of rows makes, labels x features of a row: what stays in a processor's cache
 
 
 _STATIC = ("model", "shape", "prior", "jacobian")
@@ -182,9 +183,9 @@ def find_mode(
 ) -> Mode:
     """Newton from ``start``, in units of ``scale``, until a step gains nothing.
 
-    few: weighted rows that stand for all. L-BFGS then goes ahead, preconditioned by their Hessian (subsampled Newton:
-    Roosta-Khorasani and Mahoney 2019), and if that Hessian sees all directions, it is Newton's. Gradients and values
-    are always those of all rows.
+    L-BFGS goes ahead where the Hessian is costly: of many parameters, or of more rows than ``few``, weighted ones that
+    stand for all and whose Hessian preconditions it (subsampled Newton: Roosta-Khorasani and Mahoney 2019) and
+    measures what is left, if it has curvature wherever the objective is steep. Gradients are always those of all rows.
     Raises NoMaximumError where the objective is not finite, where the gap stays open, or where it keeps rising along
     a direction in which it has no curvature (separable labels).
     """
@@ -214,19 +215,22 @@ def find_mode(
             "the log density is finite at no start; check the model's fixed hyperparameters, and that every row lies "
             "in the support of its distribution."
         )
-    curved = rows if few is None or u.size > DENSE else few
-    if curved is not rows:
+    curved, data = rows, (scale, spec, rows)
+    if u.size > DENSE:
+        u = np.asarray(_climb(jnp.asarray(u), 100 * _nothing(value), *data, **target)[0])
+    elif few is not None and few is not rows:
+        curved = few
         curvature, axes = axes_of(u, few)
         whiten = axes / np.sqrt(np.where(curvature == 0, np.inf, np.abs(curvature)))
-        u = np.asarray(_descend(jnp.asarray(u), jnp.asarray(whiten), _rounding(value), scale, spec, rows, **target)[0])
-        value, gradient = f(u)
+        u = np.asarray(_descend(jnp.asarray(u), jnp.asarray(whiten), _nothing(value), *data, **target)[0])
+    value, gradient = f(u)
     gap = np.inf
     for _ in bar(range(50), desc="Newton, at most", leave=False):
         if not np.all(np.isfinite(gradient)):
             raise NoMaximumError("the objective is not finite at its best point; use map_estimate, or other priors.")
         step, left_out = newton_step(u, gradient, curved)
         gap = 0.5 * float(gradient @ step)
-        ended = gap < _rounding(value)
+        ended = gap < _nothing(value)
         if curved is not rows and (left_out > 1e-6 or not ended):
             curved = rows
             continue
@@ -252,9 +256,9 @@ def find_mode(
     return Mode(u * scale, -value, gap, float(np.linalg.norm(gradient)))
 
 
-def _rounding(value: float) -> float:
-    """Nats by which a log density may be off for rounding: a gain that is none."""
-    return 4 * np.finfo(float).eps * max(1.0, abs(value))
+def _nothing(value: float) -> float:
+    """Nats that are no gain: a billionth, or what rounding takes from a log density as large as this one."""
+    return max(NOTHING, 4 * np.finfo(float).eps * abs(value))
 
 
 def _rises(f: Callable, axes_of: Callable, u: np.ndarray, value: float) -> bool:

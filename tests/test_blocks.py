@@ -22,14 +22,14 @@ QUESTIONS = {
     "label posterior": (gaussian_naive_bayes, lambda fit, n: fit.log_label_posterior(X[:n])),
     "joint, each draw": (gaussian_naive_bayes, lambda fit, n: fit.log_joint(X[:n], draws=True)),
     "generate": (gaussian_naive_bayes, lambda fit, n: fit.generate(n, label=0)),
-    "summary": (linear_regression, lambda fit, n: fit.predict(X[:n])),
-    "draws of y": (linear_regression, lambda fit, n: fit.predict(X[:n], draws=True)),
+    "summary": (linear_regression, lambda fit, n: fit.predict(X[:n, :3])),
+    "draws of y": (linear_regression, lambda fit, n: fit.predict(X[:n, :3], draws=True)),
 }
 
 
 @cache
 def fitted(model):
-    return mle(model, X, SPECIES if model is gaussian_naive_bayes else X[:, 3])
+    return mle(model, X, SPECIES) if model is gaussian_naive_bayes else mle(model, X[:, :3], X[:, 3])
 
 
 @contextmanager

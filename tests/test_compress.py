@@ -56,6 +56,82 @@ def bernoulli_naive_bayes(x, y=None, *, spec):
         sample("x", dist.BernoulliProbs(p[y]).to_event(1), obs=x)
 
 
+class Counts(dist.Distribution):
+    """A multinomial given how many there are, but for what does not depend on the parameters."""
+
+    support = dist.constraints.real_vector
+
+    def __init__(self, log_p):
+        self.log_p = log_p
+        super().__init__(log_p.shape[:-1], log_p.shape[-1:])
+
+    def log_prob(self, value):
+        return (value * self.log_p).sum(axis=-1)
+
+    def sample(self, key, sample_shape=()):
+        return jax.random.poisson(key, jnp.exp(self.log_p), sample_shape + self.log_p.shape).astype(float)
+
+
+class Categories(dist.Distribution):
+    """Columns of categories 0, 1, ... as numbers."""
+
+    support = dist.constraints.real_vector
+
+    def __init__(self, log_p):
+        self.log_p = log_p
+        super().__init__(log_p.shape[:-2], log_p.shape[-2:-1])
+
+    def log_prob(self, value):
+        return jnp.take_along_axis(self.log_p, value[..., None].astype(int), axis=-1).sum(axis=(-1, -2))
+
+    def sample(self, key, sample_shape=()):
+        return jax.random.categorical(key, self.log_p, shape=sample_shape + self.log_p.shape[:-1]).astype(float)
+
+
+def multinomial_naive_bayes(x, y=None, *, spec):
+    p = sample("p", dist.Dirichlet(jnp.ones(spec.features)).expand([spec.classes]).to_event(1))
+    pi = sample("pi", dist.Dirichlet(jnp.ones(spec.classes)))
+    with plate("row", spec.rows):
+        y = sample("y", dist.Categorical(pi), obs=y)
+        sample("x", Counts(jnp.log(p[y])), obs=x)
+
+
+def categorical_naive_bayes(x, y=None, *, spec):
+    p = sample("p", dist.Dirichlet(jnp.ones(4)).expand([spec.classes, spec.features]).to_event(2))
+    pi = sample("pi", dist.Dirichlet(jnp.ones(spec.classes)))
+    with plate("row", spec.rows):
+        y = sample("y", dist.Categorical(pi), obs=y)
+        sample("x", Categories(jnp.log(p[y])), obs=x)
+
+
+class Mixed(dist.Distribution):
+    """A measurement, a count and a bit in one row."""
+
+    support = dist.constraints.real_vector
+
+    def __init__(self, mu, sigma, rate, p):
+        self.parts = dist.Normal(mu, sigma), dist.Poisson(rate), dist.BernoulliProbs(p)
+        super().__init__(jnp.shape(mu), (3,))
+
+    def log_prob(self, value):
+        return sum(part.log_prob(value[..., j]) for j, part in enumerate(self.parts))
+
+    def sample(self, key, sample_shape=()):
+        keys = jax.random.split(key, 3)
+        drawn = [part.sample(k, sample_shape) for part, k in zip(self.parts, keys, strict=True)]
+        return jnp.stack([jnp.asarray(one, float) for one in drawn], axis=-1)
+
+
+def mixed_naive_bayes(x, y=None, *, spec):
+    pi = sample("pi", dist.Dirichlet(jnp.ones(spec.classes)))
+    with plate("label", spec.classes):
+        mu, sigma = sample("mu", dist.Normal(0, 3)), sample("sigma", dist.HalfNormal(2))
+        rate, p = sample("rate", dist.Gamma(2, 1)), sample("p", dist.Beta(1, 1))
+    with plate("row", spec.rows):
+        y = sample("y", dist.Categorical(pi), obs=y)
+        sample("x", Mixed(mu[y], sigma[y], rate[y], p[y]), obs=x)
+
+
 def poisson_regression(x, y=None, *, spec):
     w = sample("w", dist.Normal(0, 1).expand([spec.features]).to_event(1))
     b = sample("b", dist.Normal(0, 3))
@@ -107,6 +183,30 @@ def test_the_likelihood_is_that_of_all_rows(model, x, y, rows, kind):
         )
     constant = (a - b)[np.abs(b).argmin()]
     np.testing.assert_allclose(a - constant, b, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("model", "most"), [(multinomial_naive_bayes, 2), (mixed_naive_bayes, 2 * 6), (categorical_naive_bayes, 2 * 64)]
+)
+def test_columns_of_other_kinds_compress(model, most):
+    """4,000 rows of two labels with three columns each: counts, a table of several kinds, or of categories 0 to 3."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(2, size=4_000)
+    kinds = {
+        multinomial_naive_bayes: rng.poisson(np.array([[3, 2, 1], [1, 2, 9]])[y]),
+        mixed_naive_bayes: np.column_stack([rng.normal(y), rng.poisson(1 + 2 * y), rng.random(4_000) < 0.2 + 0.5 * y]),
+        categorical_naive_bayes: rng.integers(4, size=(4_000, 3)),
+    }
+    with jax.enable_x64(True):
+        problem = Problem(model, kinds[model], y)
+        every = Problem(model, kinds[model], y, compression=False)
+        values = [
+            [float(log_target(v, p.spec, p.rows, prior=False, jacobian=False, **p.keywords)) for p in (problem, every)]
+            for v in problem.prior_draws(7)[:4]
+        ]
+    assert int(problem.compression.split()[3].rstrip(",")) <= most, problem.compression
+    gaps = np.array([few - all_rows for few, all_rows in values])
+    np.testing.assert_allclose(gaps - gaps[0], 0, atol=1e-9 * np.abs(values).max())
 
 
 @pytest.mark.parametrize("case", ["naive Bayes, missing features", "regression", "counts, few different rows"])

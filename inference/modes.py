@@ -54,7 +54,7 @@ def search(
         numbered, (least, most) = _pretended(problem, few, scale, seed), LABELINGS
     climbs: dict[int, Climbed] = {}
     values: list[float] = []
-    for number, start in bar(numbered, desc="climbs, at most", total=most, leave=False):
+    for number, start in bar(numbered, desc="climbs, at most", total=most):
         if number not in climbs:
             climbs[number] = climb(start, scale, problem.spec, few, enough=part * SAME / 100, **target)
         values.append(climbs[number][1])
@@ -106,7 +106,7 @@ def _on_all_rows(
     ends = [(vector, value) for vector, value in ends if value >= lowest]
     if len(ends) == 1 and scale.size <= DENSE:  # Newton's steps climb faster
         return ends
-    return [climb(vector, *data, enough=SAME / 100, **target) for vector, _ in bar(ends, desc="climbs", leave=False)]
+    return [climb(vector, *data, enough=SAME / 100, **target) for vector, _ in bar(ends, desc="climbs")]
 
 
 def whitening(problem: "Problem", mode: Mode) -> np.ndarray:

@@ -225,7 +225,7 @@ def find_mode(
         u = np.asarray(_descend(jnp.asarray(u), jnp.asarray(whiten), _nothing(value), *data, **target)[0])
     value, gradient = f(u)
     gap = np.inf
-    for _ in bar(range(50), desc="Newton, at most", leave=False):
+    for _ in bar(range(50), desc="Newton, at most"):
         if not np.all(np.isfinite(gradient)):
             raise NoMaximumError("the objective is not finite at its best point; use map_estimate, or other priors.")
         step, left_out = newton_step(u, gradient, curved)

@@ -7,7 +7,7 @@ from tqdm.auto import tqdm
 
 CHUNK = 100  # steps a compiled call, between two movements of the bar
 
-bar = partial(tqdm, delay=2)
+bar = partial(tqdm, delay=2, leave=False)
 
 
 def chunks(steps: int, name: str, most: int = CHUNK) -> Iterator[int]:

@@ -198,6 +198,7 @@ def test_a_damaged_run_is_one_sentence(fits, capsys, monkeypatch, tmp_path):
     for damage in damages:
         store.save(fit, tmp_path / "run")
         damage()
+        capsys.readouterr()  # a progress bar, where saving takes over two seconds
         code, said = run(capsys, monkeypatch, "summary", tmp_path / "run")
         assert (code, said.err.count("\n")) == (2, 1), said.err
         assert "fit again" in said.err or "no run folder" in said.err

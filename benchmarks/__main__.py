@@ -66,9 +66,9 @@ def _page(sections: list[tuple[str, str, list[Any]]]) -> str:
         "",
         "A ratio above 1 is in bayeszoo's favour, one below 1 in the peer's. "
         "Every row was measured in this run, on the same data; the load is the machine's, over a minute.",
-        "",
-        "![seconds against rows](scaling.png)",
     ]
+    if any(name == "scaling" for name, _, _ in sections):
+        lines += ["", "![seconds against rows](scaling.png)"]
     for name, load, rows in sections:
         lines += ["", f"## {name}", "", load, "", "| problem | what | bayeszoo | peer | ratio | note |"]
         lines += ["|---|---|---:|---:|---:|---|"]

@@ -28,7 +28,7 @@ class _State(NamedTuple):
 def minimise(
     objective: Callable[[Array], tuple[Array, Array]], start: Array, enough: Array, longest: float
 ) -> tuple[Array, Array]:
-    """Where L-BFGS gets from ``start``, and the value there, when a whole step gains or promises less than ``enough``.
+    """Where L-BFGS gets from ``start``, and the value there, when a step gained, and the next promises, too little.
 
     Nocedal and Wright 2006, algorithm 7.4, with a line search by interpolation: a step that gains too little is
     shortened, and one that leaves the slope as steep as it was is followed by a longer one in place of an update, so
@@ -38,7 +38,7 @@ def minimise(
     def going(state: _State) -> Array:
         promised = -(state.gradient @ state.direction)
         visible = state.size * promised > jnp.finfo(start.dtype).eps * jnp.abs(state.value)
-        return (state.gain >= enough) & (promised >= enough) & visible & (state.turns < TURNS)
+        return ((state.gain >= enough) | (promised >= enough)) & visible & (state.turns < TURNS)
 
     def turn(state: _State) -> _State:
         slope = state.gradient @ state.direction

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from .errors import NoMaximumError, PrecisionError
-from .joint import Rows, take
+from .joint import Rows, counts, take
 from .optimise import DENSE, Mode, check_effect, climb, find_mode, hessian_at, value_at
 from .progress import bar
 from .target import log_target
@@ -50,7 +50,8 @@ def search(
     part = max(1.0, problem.rows.x.shape[0] / few.x.shape[0])
     numbered = enumerate(starts)
     least, most = (DRAWS[1], DRAWS[1]) if every else DRAWS
-    if problem.rows.y.shape[0] < problem.rows.x.shape[0]:
+    hidden = problem.rows.y.shape[0] < problem.rows.x.shape[0]
+    if hidden:
         numbered, (least, most) = _pretended(problem, few, scale, seed), LABELINGS
     climbs: dict[int, Climbed] = {}
     values: list[float] = []
@@ -60,7 +61,7 @@ def search(
         values.append(climbs[number][1])
         if len(values) >= least and sum(value > max(values) - part * SAME for value in values) > 1:
             break
-    ends = _different(list(climbs.values()), scale, part)
+    ends = _different(list(climbs.values()), np.inf if hidden else CLOSE_BY * scale, part)
     if few is not problem.rows:
         ends = _on_all_rows(problem, ends, scale, part, **target)
     best = max(ends, key=lambda climbed: climbed[1])
@@ -70,24 +71,27 @@ def search(
 
 def _some(rows: Rows) -> Rows:
     """FEW rows of a kind, known or hidden label, where there are more of it; their weights stand for all."""
-    known, count = rows.y.shape[0], rows.x.shape[0]
-    if max(known, count - known) <= FEW:
+    known, hidden = counts(rows)
+    if max(known, hidden) <= FEW:
         return rows
+    every = np.ones(known + hidden) if rows.weights is None else np.asarray(rows.weights)
     rng, index, weights = np.random.default_rng(0), [], []
-    for start, size in ((0, known), (known, count - known)):
-        kept = min(size, FEW)
-        index.append(start + np.sort(rng.choice(size, size=kept, replace=False)) if kept else np.zeros(0, int))
-        weights.append(np.full(kept, size / max(kept, 1)))
-    few = take(rows, np.concatenate(index))
-    weights = np.concatenate(weights)
-    return replace(few, weights=weights if few.weights is None else weights * few.weights)
+    for kind in (np.arange(known), known + np.arange(hidden)):
+        there = kind[every[kind] > 0]  # rows that pad a table stand for none
+        kept = np.sort(rng.choice(there, size=min(len(there), FEW), replace=False)) if len(there) else there
+        index.append(kept)
+        weights.append(every[kept] * (len(there) / max(len(kept), 1)))
+    return replace(take(rows, np.concatenate(index)), weights=np.concatenate(weights))
 
 
-def _different(ends: list[Climbed], scale: np.ndarray, part: float) -> list[Climbed]:
-    """The ends without those that another one is as good as and lies close to."""
+def _different(ends: list[Climbed], distance: np.ndarray | float, part: float) -> list[Climbed]:
+    """The ends without those that another one is as good as and lies within a distance of.
+
+    Where labels are hidden, any distance: a mode has twins in which the labels have other names.
+    """
     kept: list[Climbed] = []
     for vector, value in ends:
-        same = (np.all(np.abs(vector - v) < CLOSE_BY * scale) for v, w in kept if abs(value - w) < part * SAME)
+        same = (np.all(np.abs(vector - v) < distance) for v, w in kept if abs(value - w) < part * SAME)
         kept += [] if any(same) else [(vector, value)]
     return kept
 
@@ -181,16 +185,17 @@ def _pretended(problem: "Problem", few: Rows, scale: np.ndarray, seed: int) -> I
     Hidden labels make several modes and a saddle where all classes agree, so that no draw of the prior is a start.
     """
     from sklearn.cluster import KMeans
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import ThreadpoolController
 
     x, known = np.asarray(few.x), np.asarray(few.y)
     classes = problem.shape.classes
+    controller = ThreadpoolController()
     labelings: list[np.ndarray] = []
     starts: list[np.ndarray] = []
     for i in range(LABELINGS[1]):
         # Half of the starts see the columns in their own units, half standardised.
         view = x if i % 2 else x / x.std(axis=0)
-        with threadpool_limits(1):  # threads cost more than they bring for so few rows
+        with controller.limit(limits=1):  # threads cost more than they bring for so few rows
             labels = KMeans(classes, n_init=1, random_state=seed + i).fit_predict(view, sample_weight=few.weights)
         named = known if len(known) else next(iter(labelings), labels)
         # Clusters take the names of the labels that are known, or of the first start's clusters.

@@ -1,0 +1,97 @@
+"""Where point fits end: at the best mode from every seed, with a gradient norm and a verdict."""
+
+import warnings
+from dataclasses import replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from bayeszoo.inference import FitWarning, lbfgs, map_estimate, mle, modes, optimise
+from bayeszoo.inference.problem import Problem
+from bayeszoo.models import fixed_variance_mixture, softmax_regression
+from sklearn.linear_model import LogisticRegression
+
+
+def test_every_seed_finds_the_best_mode_of_a_mixture():
+    """Eight clusters, some of which overlap. One k-means start in two or three leads to another mode."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-6, 6, size=(8, 2))[rng.integers(8, size=5_000)] + rng.normal(size=(5_000, 2))
+    mixture = partial(fixed_variance_mixture, k=8, sigma=1.0, equal_weights=True)
+    values = [mle(mixture, x, seed=seed).diagnostics["log_density"] for seed in range(20)]
+    np.testing.assert_allclose(values, max(values), atol=1e-6)
+
+
+def logistic(n, rare=0):
+    """Two labels and three columns, the last of which is 1 in ``rare`` rows, half of them of each label, and else 0."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(n, 3))
+    y = (x[:, 0] + rng.logistic(size=n) > 0).astype(int)
+    if rare:
+        x[:, 2] = 0
+        x[np.concatenate([np.flatnonzero(y == k)[: rare // 2] for k in (0, 1)]), 2] = 1
+    return x, y
+
+
+@pytest.mark.parametrize("rare", [0, 4], ids=["common columns", "a column that the sample misses"])
+def test_newton_with_the_hessian_of_a_sample_ends_where_all_rows_say(monkeypatch, rare):
+    monkeypatch.setattr(modes, "FEW", 200)
+    x, y = logistic(10_000, rare)
+    peer = LogisticRegression(C=np.inf, tol=1e-12, max_iter=10_000).fit(x, y)
+    peer_value = np.log(peer.predict_proba(x)[np.arange(len(y)), y]).sum()
+    fit = mle(softmax_regression, x, y, compress=False)
+    assert fit.diagnostics["log_density"] >= peer_value - 1e-6
+    assert fit.diagnostics["gap"] < 1e-6
+    assert fit.diagnostics["gradient_norm"] < 1e-3
+
+
+def test_gradient_norm_is_in_widths_of_the_prior(monkeypatch):
+    """Stopped after one Newton step, where the gradient is not yet 0; against one that is written out."""
+    monkeypatch.setattr(optimise, "NOTHING", 1e9)
+    monkeypatch.setattr(optimise, "OPEN", 1e9)
+    x, y = logistic(300)
+    with jax.enable_x64(True):
+        problem = Problem(softmax_regression, x, y, compression=False)
+        scale = modes.prior_scale(problem.prior_draws(0))
+        target = {"prior": True, "jacobian": False, **problem.keywords}
+        mode = optimise.find_mode(0.1 * scale, scale, problem.spec, problem.rows, **target)
+    b, w = mode.vector[:2], mode.vector[2:].reshape(2, 3)
+    centred = x - x.mean(axis=0)
+    f = b + centred @ w.T
+    left = np.eye(2)[y] - np.exp(f - np.logaddexp.reduce(f, axis=1)[:, None])
+    sd = 2.5 / x.std(axis=0)
+    by_hand = np.concatenate([left.sum(axis=0) - b / 2.5**2, (left.T @ centred - w / sd**2).ravel()])
+    assert mode.gradient_norm > 0.01
+    assert mode.gradient_norm == pytest.approx(np.linalg.norm(by_hand * scale), rel=1e-6)
+
+
+def test_a_point_fit_ends_with_a_gradient_norm():
+    fit = map_estimate(softmax_regression, *logistic(300))
+    assert fit.diagnostics["gradient_norm"] < 1e-3
+    assert "gradient_norm" in repr(fit)
+    assert fit.warnings == ()
+
+
+@pytest.mark.parametrize("gap", [1e-5, 1e-8])
+def test_a_gap_that_stays_open_is_said(monkeypatch, gap):
+    find = modes.find_mode
+    monkeypatch.setattr(modes, "find_mode", lambda *given, **named: replace(find(*given, **named), gap=gap))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", FitWarning)
+        fit = map_estimate(softmax_regression, *logistic(300))
+    said = [str(w.message) for w in caught if issubclass(w.category, FitWarning)]
+    assert said == list(fit.warnings)
+    assert len(said) == (gap > 1e-6)
+    assert all("still to gain" in sentence for sentence in said)
+
+
+def test_lbfgs_finds_the_minimum_of_rosenbrocks_valley():
+    def valley(u):
+        return 100 * jnp.sum((u[1:] - u[:-1] ** 2) ** 2) + jnp.sum((1 - u[:-1]) ** 2)
+
+    with jax.enable_x64(True):
+        start, enough = jnp.array([-1.2, 1.0, -1.2, 1.0, -1.2]), jnp.asarray(1e-14)
+        place, value = jax.jit(partial(lbfgs.minimise, jax.value_and_grad(valley), longest=1.0))(start, enough)
+    np.testing.assert_allclose(place, 1.0, atol=1e-5)
+    assert np.asarray(value) < 1e-12

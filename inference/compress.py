@@ -28,6 +28,12 @@ CHECKED = 100_000  # rows up to which the result is checked against all of them,
 POINTS = 256  # parameter points, half of which is the most features that are looked for
 WORTH = 1_000  # rows from which on a reweighted part of them is looked for
 
+GROUPWISE = {
+    "the mean of each group": mean_rows,
+    "mean and spread of each group": spread_rows,
+    "mean and covariance of each group": sigma_points,
+}
+
 
 def compress(
     model: Declared,
@@ -37,8 +43,9 @@ def compress(
     vectors: np.ndarray,
     points: np.ndarray,
     lay: Callable[[Part], Rows],
-) -> tuple[Part | None, str]:
-    """The first exact stand-in for the rows that is found, and a sentence on what was done; None for all rows.
+) -> tuple[Part | None, bool, str]:
+    """The first exact stand-in for the rows that is found, None for all rows; whether rows and not moments alone made
+    it; and a sentence on what was done.
 
     A group is the rows of one label with the same features missing. vectors: unconstrained parameters at which
     exactness is checked; points: others, from which the features of a row are made that a likelihood sees.
@@ -63,23 +70,24 @@ def compress(
             every = lay(joined(list(summary.parts())))
             error = _difference(likelihoods, every, lay(small))
         if small is not None and error <= EXACT:
-            return small, f"{count} rows as {len(small.x)}, {name}: exact to {max(error, 1e-16):.1g}"
+            by_rows = name not in GROUPWISE or (shape.classes and np.any(summary.label == len(summary.labels)))
+            return small, bool(by_rows), f"{count} rows as {len(small.x)}, {name}: exact to {max(error, 1e-16):.1g}"
     least = min(errors, default=np.inf)
     if not np.isfinite(least):
-        return None, f"all {count} rows: too few to gain by less, or hidden labels and no two rows alike"
-    return None, f"all {count} rows: {model.name} tells apart what fewer would stand for (by {least:.1g} of its value)"
+        return None, True, f"all {count} rows: too few to gain by less, or hidden labels and no two rows alike"
+    return (
+        None,
+        True,
+        f"all {count} rows: {model.name} tells apart what fewer would stand for (by {least:.1g} of its value)",
+    )
 
 
 def _kinds(
     model: Declared, shape: Structure, spec: Spec, points: np.ndarray, few: Part, count: int
 ) -> dict[str, Callable[[Summary], Part | None]]:
     """Ways to make few rows of a summary, the one with the fewest first."""
-    kinds = {
-        "the mean of each group": partial(from_moments, mean_rows, shape),
-        "mean and spread of each group": partial(from_moments, spread_rows, shape),
-        "mean and covariance of each group": lambda of: from_moments(sigma_points, shape, of.with_covariances()),
-        "equal rows counted": lambda of: counted(of.parts()),
-    }
+    kinds = {name: partial(from_moments, rows, shape) for name, rows in GROUPWISE.items()}
+    kinds["equal rows counted"] = lambda of: counted(of.parts())
     if count >= WORTH:
         partly = bool(np.isnan(few.x).any())
         each = partial(_each_row, np.asarray(points), spec, model, shape, partly)

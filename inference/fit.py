@@ -28,7 +28,8 @@ class Fit:
     derived: the model's deterministic sites, likewise.
     summary: of the table it was fitted to. sample_stats: name -> (chain, draw), of NUTS.
     refit: the fitter with all but model and data bound, as ``update`` runs it again.
-    diagnostics: numbers by name. compressed: whether the fit ran on fewer rows; compression: on which, and why.
+    diagnostics: numbers by name. needs_rows: whether moments
+    alone would not do; compression: which rows the fit ran on, and why.
     warnings: whole sentences, empty where nothing speaks against the fit.
     """
 
@@ -42,7 +43,7 @@ class Fit:
     summary: Summary
     sample_stats: dict[str, np.ndarray]
     diagnostics: dict[str, float]
-    compressed: bool
+    needs_rows: bool
     compression: str
     warnings: tuple[str, ...] = ()
 

@@ -23,6 +23,7 @@ LABELINGS = 10, 30  # climbs from pretended labelings: at least, and at most whe
 DRAWS = 2, 4  # climbs from the prior, likewise
 FEW = 3_000  # rows with a known label, and as many without, on which the climbs from all starts are made
 SAME = 0.1  # nats between the ends of two climbs that count as one mode
+TWINS = SAME / 20  # likewise, of modes that differ in the names of labels; climbs end within a fifth of it
 ALIKE = 0.995  # share of rows whose labels agree in two labelings that count as one
 CLOSE_BY = 0.03  # widths of the prior, likewise, between their places
 COARSE = 0.05  # nats of rounding error up to which the log density is a curve
@@ -61,7 +62,7 @@ def search(
         values.append(climbs[number][1])
         if len(values) >= least and sum(value > max(values) - part * SAME for value in values) > 1:
             break
-    ends = _different(list(climbs.values()), np.inf if hidden else CLOSE_BY * scale, part)
+    ends = _different(list(climbs.values()), *(np.inf, part * TWINS) if hidden else (CLOSE_BY * scale, part * SAME))
     if few is not problem.rows:
         ends = _on_all_rows(problem, ends, scale, part, **target)
     best = max(ends, key=lambda climbed: climbed[1])
@@ -84,14 +85,14 @@ def _some(rows: Rows) -> Rows:
     return replace(take(rows, np.concatenate(index)), weights=np.concatenate(weights))
 
 
-def _different(ends: list[Climbed], distance: np.ndarray | float, part: float) -> list[Climbed]:
-    """The ends without those that another one is as good as and lies within a distance of.
+def _different(ends: list[Climbed], distance: np.ndarray | float, nats: float) -> list[Climbed]:
+    """The ends without those that another one is as good as, to ``nats``, and lies within a distance of.
 
-    Where labels are hidden, any distance: a mode has twins in which the labels have other names.
+    Where labels are hidden, any distance, but fewer nats: a mode has twins in which the labels have other names.
     """
     kept: list[Climbed] = []
     for vector, value in ends:
-        same = (np.all(np.abs(vector - v) < distance) for v, w in kept if abs(value - w) < part * SAME)
+        same = (np.all(np.abs(vector - v) < distance) for v, w in kept if abs(value - w) < nats)
         kept += [] if any(same) else [(vector, value)]
     return kept
 

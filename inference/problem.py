@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import jax
@@ -50,6 +51,7 @@ class Problem:
         sampled: bool = False,
     ) -> None:
         make_room()
+        self._drawn: dict[int, np.ndarray] = {}
         self.model = declare(model)
         self.own, self.summary = shared(lambda: evidence(self.model, x, y, target, labels, weights), self.model)
         names = self.summary.labels
@@ -68,10 +70,12 @@ class Problem:
 
     def _place(self, compression: bool, sampled: bool) -> None:
         """The rows that programs see: fewer with the same likelihood, a sample, or all, on all devices."""
-        fewer, self.compression = self._compressed() if compression else (None, "all rows, as asked for")
+        fewer, self.needs_rows, self.compression = None, True, "all rows, as asked for"
+        if compression:
+            fewer, self.needs_rows, self.compression = self._compressed()
         self.compressed = fewer is not None
         if fewer is not None:
-            self.rows = fewer
+            self.rows = self.lay(fewer)
             return
         if self.reads_table and (sampled or jax.process_count() > 1):
             raise ModelError(
@@ -96,26 +100,28 @@ class Problem:
 
         Always as many, and of a prior that looks at the table with the same few rows, for one compiled program.
         """
-        key = jax.random.key(seed)
-        return np.asarray(prior_vectors(key, self.spec, self.table, draws=PRIOR_DRAWS, **self.keywords))
+        if seed not in self._drawn:
+            key = jax.random.key(seed)
+            drawn = prior_vectors(key, self.spec, self.table, draws=PRIOR_DRAWS, **self.keywords)
+            self._drawn[seed] = np.asarray(drawn)
+        return self._drawn[seed]
 
     def lay(self, part: Part, *, pad: bool = True, coarse: bool = False) -> Rows:
         """Rows as compiled programs take them; of a size that other tables share, unless the model looks at it."""
         rows = lay_out(part.x, part.y, self.shape, part.weights, np.asarray(self.spec.loc))
         return padded(rows, coarse=coarse) if pad and not self.reads_table else rows
 
-    def _compressed(self) -> tuple[Rows | None, str]:
+    def _compressed(self) -> tuple[Part | None, bool, str]:
         if self.reads_table:
             count = self.summary.rows
-            return None, f"all {count} rows: a prior or a deterministic site of {self.model.name} looks at them"
+            return None, True, f"all {count} rows: a prior or a deterministic site of {self.model.name} looks at them"
         draws = self.prior_draws(0)
         # From the prior's centre out: far from it, functions of many shapes look like straight lines.
         centre = np.median(draws, axis=0)
         out = np.resize([0.03, 0.1, 0.3, 0.6, 1.0, 1.0], len(draws))
         vectors = centre + out[:, None] * (draws - centre)
         data = self.spec, self.summary, vectors[:CHECKS], vectors[CHECKS:], partial(self.lay, coarse=True)
-        part, said = compress(self.model, self.shape, *data)
-        return None if part is None else self.lay(part), said
+        return compress(self.model, self.shape, *data)
 
     def everything(self) -> Rows:
         """All rows of this process in memory. DataError where they are not at hand, or would not fit."""
@@ -134,7 +140,7 @@ class Problem:
     def _check_no_feature_is_missing(self, few: Part) -> None:
         if self.shape.generative or not (~self.summary.seen[:, : len(self.schema.columns)]).any():
             return
-        for part in [*self.own.parts(), few]:
+        for part in chain(self.own.parts(), [few]):
             missing = np.isnan(part.x)
             if missing.any():
                 i, j = np.argwhere(missing)[0]
@@ -211,7 +217,7 @@ class Problem:
             summary=replace(self.summary, sources=self.own.sources),
             sample_stats=sample_stats or {},
             diagnostics=diagnostics,
-            compressed=self.compressed,
+            needs_rows=self.needs_rows,
             compression=self.compression,
             warnings=tuple(warning),
         )

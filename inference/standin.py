@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from .moments import Moments
+from .moments import Moments, sigma_points
 from .recombine import recombine
 from .structure import Structure
 from .summary import Part, Summary, joined
@@ -18,8 +18,12 @@ MOST = 200_000  # different rows up to which counting them is tried
 def from_moments(
     points: Callable[[Moments], tuple[np.ndarray, np.ndarray, np.ndarray]], shape: Structure, summary: Summary
 ) -> Part | None:
-    """Rows with the moments of each group: its mean, m +- s, or sigma points. Rows with a hidden label stay."""
-    if summary.moments is None:
+    """Rows with the moments of each group: its mean, m +- s, or sigma points. Rows with a hidden label stay.
+
+    None where these moments, or the rows that stay, are not at hand.
+    """
+    summary = summary.with_covariances() if points is sigma_points else summary
+    if summary.moments is None or (points is sigma_points and not summary.full):
         return None
     there = np.flatnonzero(summary.label < len(summary.labels)) if shape.classes else np.arange(len(summary.label))
     if len(there) == 0:

@@ -39,7 +39,8 @@ class Summary:
 
     labels: the names that codes stand for, or None where y is a response, the last column of the moments then.
     label (g,): the code of each group, one more than the last where it is hidden; seen (g, columns): the cells that
-    its rows have. moments: of each group; None where there are too many patterns of missing cells.
+    its rows have. moments: of each group; None where there are too many patterns of missing cells, and groups are
+    labels then, of which no cell is said to be seen.
     sample: up to TRIED rows at random; extremes: rows with the least and the greatest value of each column.
     rows: how many there are. sources: where these can be read again, in turn; a tuple of parts lies in memory.
     """
@@ -100,7 +101,8 @@ class Summary:
             )
         labels = _union(self.labels, other.labels)
         a, b = self.named(labels), other.named(labels)
-        label, seen, moments = a.label, a.seen, None
+        label, moments = np.union1d(a.label, b.label), None
+        seen = np.zeros((len(label), a.seen.shape[1]), dtype=bool)
         if a.moments is not None and b.moments is not None:
             keys = [[(k, s.tobytes()) for k, s in zip(one.label, one.seen, strict=True)] for one in (a, b)]
             place = {key: g for g, key in enumerate(dict.fromkeys(keys[0] + keys[1]))}
@@ -157,7 +159,7 @@ class Summary:
 
     def with_covariances(self) -> "Summary":
         """The same with whole scatter matrices, for which rows that were summarised without are read again."""
-        if self.moments is None or self.moments.scatter.ndim == 3:
+        if self.moments is None or self.full or not self.sources:
             return self
         again = reduce(Summary.merge, (summary_of(p, self.columns, self.target, full=True) for p in self.parts()))
         return replace(self, label=again.label, seen=again.seen, moments=again.moments)
@@ -189,7 +191,8 @@ def summary_of(part: Part, columns: tuple[str, ...], target: str, *, full: bool)
         refuse_infinite(part.x, columns, part.name)
         raise
     except TooManyPatterns:
-        label, seen, moments = np.zeros(0, dtype=int), np.zeros((0, len(columns)), dtype=bool), None
+        label, moments = np.unique(code).astype(int), None
+        seen = np.zeros((len(label), len(columns)), dtype=bool)
         ends = np.concatenate([_place(part.x, np.nanargmin), _place(part.x, np.nanargmax)])
     drawn = np.arange(rows)
     if rows > TRIED:

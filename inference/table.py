@@ -109,9 +109,9 @@ def _frame(frame: Any, has: list[str], schema: Schema | None) -> tuple[np.ndarra
 
 
 def _numbers(column: Any, name: str, native: Any) -> np.ndarray:
-    if column.dtype.is_numeric() and column.null_count() == 0:
+    if column.dtype.is_numeric():
         array = column.to_numpy()
-        if array.dtype.kind in "iuf":
+        if array.dtype.kind in "iuf":  # NaN where a value is missing
             return array.astype(np.float64)
     values = column.to_list()
     if not (column.dtype.is_numeric() or column.dtype == nw.Boolean):

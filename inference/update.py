@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import DataError
-from .evidence import read_weights
-from .summary import Part, Summary, summary_of
-from .table import read_labels, read_response, read_x, row_name
+from .frame import frame_summary
+from .structure import Structure
+from .summary import Summary
+from .table import read_labels, read_response
 
 if TYPE_CHECKING:
     from .fit import Fit
@@ -17,20 +17,17 @@ if TYPE_CHECKING:
 
 def update(fit: "Fit", x: Any, y: Any, weights: Any) -> "Fit":
     """The fit of the old rows and of (x, y) together."""
-    new = x if isinstance(x, Summary) else _read(fit, x, y, weights, full=fit.summary.full)
+    new = x
+    if not isinstance(x, Summary):
+        read_y = partial(_read_y, fit.shape)
+        new = frame_summary(x, y, read_y, weights, schema=fit.schema, full=fit.summary.full)
     total = fit.summary.merge(new)
-    if not fit.compressed:
-        return fit.refit(fit.model, total)
-    return fit.refit(fit.model, replace(total, sources=tuple(s for s in total.sources if not isinstance(s, tuple))))
+    # Rows in memory are left behind; without them, what files hold would not be all rows either.
+    left = () if any(isinstance(source, tuple) for source in total.sources) else total.sources
+    return fit.refit(fit.model, total if fit.needs_rows else replace(total, sources=left))
 
 
-def _read(fit: "Fit", x: Any, y: Any, weights: Any, *, full: bool) -> Summary:
-    values, columns = read_x(x, fit.schema, look=False)
-    codes, names = np.full(len(values), -1), ()
-    if y is not None and fit.shape.has_y:
-        response = fit.shape.classes is None
-        codes, names = (read_response(y, fit.schema.target), None) if response else read_labels(y)
-    if len(codes) != len(values):
-        raise DataError(f"x has {len(values)} rows but y has {len(codes)}; give one y for every row.")
-    part = Part(values, codes, names, read_weights(weights, values, x), partial(row_name, x))
-    return summary_of(part, columns, fit.schema.target, full=full)
+def _read_y(shape: Structure, y: Any, target: str, columns: int) -> tuple[np.ndarray, tuple[Any, ...] | None]:
+    if y is None or not shape.has_y:
+        return np.full(0 if y is None else len(y), -1), ()
+    return read_labels(y) if shape.classes else (read_response(y, target), None)

@@ -66,6 +66,8 @@ def test_two_devices_and_two_processes_answer_as_one_device_does():
             assert other[case]["exchanges"] == ["all-reduce"]  # sums alone: no row goes to another device
         assert other["mode"] == pytest.approx(one["mode"], rel=1e-10)
         assert "301 rows spread over 2 devices" in other["compression"]
+        assert other["compressed"][0].startswith("301 rows as 6, mean and covariance of each group")
+        assert other["compressed"][1:] == pytest.approx(one["compressed"][1:], rel=1e-6)
     first, second = together
     assert first["draws"] == second["draws"]
     assert first["draws"] == pytest.approx(one["draws"], rel=1e-6)

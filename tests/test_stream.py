@@ -4,11 +4,15 @@ import os
 import signal
 from functools import partial
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+import numpyro
+import numpyro.distributions as dist
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from bayeszoo.inference import DataError, map_estimate, mle, summarise
+from bayeszoo.inference import DataError, laplace, map_estimate, mle, summarise, svi
 from bayeszoo.inference import summary as summaries
 from bayeszoo.models import fixed_variance_mixture, gaussian_naive_bayes, linear_regression
 from bayeszoo.workflow import store
@@ -121,6 +125,71 @@ def test_updating_needs_no_old_rows():
         both.update(new[["w", "x", "y"]], new["kind"])
 
 
+@pytest.mark.parametrize("kind", ["counted", "some hidden", "from a file"])
+def test_updating_keeps_the_rows_that_it_needs(tmp_path, kind):
+    """Counts and rows without a label are no moments, and rows in a file are not all where others came later."""
+    rows, cut = TABLE.sample(300, random_state=0).reset_index(drop=True), slice(0, 200)
+    model, x, y = gaussian_naive_bayes, rows[FEATURES], rows["kind"]
+    if kind == "counted":
+        model, x, y = poisson, rows[["w"]].round(), pd.Series(RNG.poisson(2, size=len(rows)), name="count")
+    if kind == "some hidden":
+        y = y.mask(np.arange(len(rows)) % 3 == 0)
+    if kind == "from a file":
+        pd.concat([x, y], axis=1).iloc[cut].to_parquet(tmp_path / "old.parquet")
+        fit = mle(model, tmp_path / "old.parquet", target="kind", labels=["ant", "bee", "cow"])
+    else:
+        labels = None if kind == "counted" else ["ant", "bee", "cow"]
+        fit = mle(model, x.iloc[cut], y.iloc[cut], labels=labels)
+    both = fit.update(x.iloc[200:], y.iloc[200:])
+    whole = mle(model, x, y)
+    assert both.needs_rows == (kind != "from a file")
+    assert len(both.x) == (len(rows) if both.needs_rows else 0)
+    assert both.update(x.iloc[:10], y.iloc[:10]).summary.rows == len(rows) + 10
+    for name, value in whole.params.items():
+        np.testing.assert_allclose(both.params[name], value, rtol=1e-6, atol=1e-8)
+
+
+def poisson(x, y=None):
+    a, b = (numpyro.sample(name, dist.Normal(0, 3)) for name in "ab")
+    numpyro.sample("y", dist.Poisson(jnp.exp(a + b * x[:, 0])), obs=y)
+
+
+def test_more_patterns_of_missing_cells_than_groups_are_no_moments():
+    """A discriminative model refuses them all the same, and a generative one runs on all rows."""
+    x = np.where(RNG.random((3_000, 12)) < 0.5, np.nan, RNG.normal(size=(3_000, 12)))
+    y = RNG.normal(size=3_000)
+    with pytest.raises(DataError, match=r"row 0, column 'x[0-9]+' is missing, and linear_regression"):
+        mle(linear_regression, x, y)
+    summary = summarise(x, (y > 0))
+    assert summary.moments is None
+    assert set(summary.label) == {0, 1}
+    with jax.enable_x64(True):
+        spec = summary.units(2)
+    np.testing.assert_allclose(spec.loc, np.nanmean(x, axis=0), atol=1e-12)
+    np.testing.assert_allclose(spec.scale, np.nanstd(x, axis=0), rtol=1e-12)
+
+
+def test_batches_of_a_file_lead_to_the_posterior_of_its_rows(tmp_path):
+    """Means and sds of 4,000 draws beside those of Laplace's; tolerances as in test_minibatch."""
+    x, y = RNG.normal(size=(20_000, 1)), RNG.standard_t(4, size=20_000)
+    written(tmp_path, pd.DataFrame({"a": x[:, 0], "y": y}), parts=2)
+    batched = svi(student, tmp_path, target="y", batch=256, steps=200)
+    whole = laplace(student, x, y)
+    assert batched.compression.startswith("all 20000 rows")
+    for name, want in whole.params.items():
+        sd = want.std((0, 1))
+        assert np.all(
+            np.abs(batched.params[name].mean((0, 1)) - want.mean((0, 1))) < 5 * sd * np.sqrt(0.0018 + 2 / 4000)
+        )
+        np.testing.assert_allclose(batched.params[name].std((0, 1)), sd, rtol=0.1)
+
+
+def student(x, y=None):
+    a, b = (numpyro.sample(name, dist.Normal(0, 3)) for name in "ab")
+    s = numpyro.sample("s", dist.HalfNormal(3))
+    numpyro.sample("y", dist.StudentT(4.0, a + b * x[:, 0], s), obs=y)
+
+
 def test_updating_what_does_not_compress_takes_all_rows():
     mixture = partial(fixed_variance_mixture, k=2)
     x = TABLE[["w", "y"]].to_numpy()
@@ -143,8 +212,11 @@ def test_weights_stand_for_rows():
             repeated = map_estimate(model, x.loc[x.index.repeat(times)], y.loc[y.index.repeat(times)])
             for name, value in repeated.params.items():
                 np.testing.assert_allclose(weighted.params[name], value, rtol=1e-6, atol=1e-8)
-    with pytest.raises(DataError, match=r"row 7: the weight is -1\.0"):
-        mle(gaussian_naive_bayes, X, LABEL, weights=np.where(np.arange(ROWS) == 7, -1.0, 1.0))
+    for strange in (-1.0, np.inf, np.nan):
+        with pytest.raises(DataError, match=f"row 7: the weight is {strange}"):
+            mle(gaussian_naive_bayes, X, LABEL, weights=np.where(np.arange(ROWS) == 7, strange, 1.0))
+    with pytest.raises(DataError, match="weights are numbers, one a row"):
+        mle(gaussian_naive_bayes, X, LABEL, weights=LABEL)
 
 
 def test_what_a_bad_part_is_told_by(tmp_path):
@@ -206,15 +278,16 @@ def test_a_cluster_that_loses_a_worker_has_the_same_moments(tmp_path):
                 os.kill(os.getpid(), signal.SIGKILL)
             return path
 
+        from bayeszoo.inference import files as readers
         from bayeszoo.inference import stream
 
-        class Deadly(stream.File):
+        class Deadly(readers.File):
             def parts(self, columns):
                 deadly(self.path)
                 return super().parts(columns)
 
         files = tuple(Deadly(path) for path in paths)
-        columns = files[0].complete(stream.Columns("kind", None, None))
+        columns = files[0].complete(readers.Columns("kind", None, None))
         total = None
         for summary in stream._on_workers(client, files, columns, True):
             total = summary if total is None else total.merge(summary)

@@ -62,7 +62,7 @@ def save(fit: Fit, folder: str | Path) -> xr.DataTree:
         "sizes": {name: getattr(spec, name) for name in ("rows", "features", "classes")},
         "rows": fit.summary.rows,
         "diagnostics": fit.diagnostics,
-        "compressed": fit.compressed,
+        "needs_rows": fit.needs_rows,
         "compression": fit.compression,
         "warnings": fit.warnings,
     }
@@ -194,7 +194,7 @@ def _read(record: dict[str, Any], folder: Path) -> Fit:
         summary=_summary(arrays, schema, response, record["rows"]),
         sample_stats=stats,
         diagnostics=record["diagnostics"],
-        compressed=record["compressed"],
+        needs_rows=record["needs_rows"],
         compression=record["compression"],
         warnings=tuple(record["warnings"]),
     )

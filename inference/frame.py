@@ -1,0 +1,64 @@
+"""A frame or an array in memory, read once and summarised."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from .errors import DataError
+from .summary import Part, Summary, summary_of
+from .table import Schema, read_x, row_name
+
+ReadY = Callable[[Any, str, int], tuple[np.ndarray, tuple[Any, ...] | None]]  # of y, its name and the number of columns
+
+
+def frame_summary(
+    x: Any, y: Any, read_y: ReadY, weights: Any, *, target: str | None = None, schema: Schema | None = None, full: bool
+) -> Summary:
+    """The summary of x, and of y as ``read_y`` makes codes and label names of it, or responses and None.
+
+    schema: names that columns and target must have. full: with covariances.
+    """
+    values, columns = read_x(x, schema, look=False)
+    target = target_name(y, target, columns) if schema is None else schema.target
+    codes, names = read_y(y, target, len(columns))
+    codes = np.full(len(values), -1) if y is None else codes
+    if len(codes) != len(values):
+        raise DataError(f"x has {len(values)} rows but y has {len(codes)}; give one y for every row.")
+    part = Part(values, codes, names, read_weights(weights, values, x), partial(row_name, x))
+    return summary_of(part, columns, target, full=full)
+
+
+def read_weights(weights: Any, values: np.ndarray, x: Any) -> np.ndarray | None:
+    """How many rows each row stands for, as float64; DataError for what is no such number."""
+    if weights is None:
+        return None
+    try:
+        array = np.asarray(weights, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise DataError(f"weights are numbers, one a row, got {type(weights).__name__} with other entries.") from None
+    if array.shape != (len(values),):
+        raise DataError(f"x has {len(values)} rows but weights has shape {array.shape}; give one weight a row.")
+    refuse_weights(array, partial(row_name, x))
+    if array.sum() == 0:
+        raise DataError("all weights are 0; give some row a weight.")
+    return array
+
+
+def refuse_weights(weights: np.ndarray, name: Callable[[int], Any]) -> None:
+    """Raise DataError for a weight that is negative, infinite or missing. name: how the user calls row i."""
+    bad = np.flatnonzero(~((weights >= 0) & (weights < np.inf)))
+    if len(bad):
+        raise DataError(f"row {name(bad[0])}: the weight is {weights[bad[0]]}; a weight is a number of at least 0.")
+
+
+def target_name(y: Any, target: str | None, columns: Sequence[str]) -> str:
+    """What the user calls y."""
+    target = target or getattr(y, "name", None)
+    target = str(target) if target is not None else next(n for n in ("y", "label", "class_") if n not in columns)
+    if target in columns:
+        raise DataError(f"'{target}' is the target and a column of x, too; take it out of x.")
+    if target == "row":
+        raise DataError("the target is named 'row', as the rows of every answer are; rename it.")
+    return target

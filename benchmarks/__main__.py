@@ -21,7 +21,7 @@ from typing import Any
 from .race import Row
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-PROBLEMS = ("scaling", "regression", "softmax", "digits", "mixture", "queries", "start")
+PROBLEMS = ("stream", "queries", "softmax", "mixture", "scaling", "regression", "start", "digits")
 LIBRARIES = ("bayeszoo", "jax", "numpyro", "numpy", "scikit-learn", "pymc", "nutpie", "blackjax", "pomegranate")
 
 

@@ -1,0 +1,80 @@
+"""A Parquet file that is larger than the memory allowed: one pass to a summary, and the fit; peak resident memory.
+
+Peer: scikit-learn's GaussianNB.partial_fit over the same file, batch by batch.
+"""
+
+import resource
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from .race import Row, alone, timed
+
+NAME = "Parquet file"
+COLUMNS, LABELS = 5, 3
+GROUP = 500_000  # rows of a row group
+BATCH = 262_144
+LIMIT = 1.0  # GiB of resident memory, the aim
+
+
+def write(path: Path, rows: int) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    rng = np.random.default_rng(0)
+    schema = pa.schema([(f"x{j}", pa.float32()) for j in range(COLUMNS)] + [("label", pa.int8())])
+    with parquet.ParquetWriter(path, schema, compression="none", use_dictionary=False) as file:
+        for start in range(0, rows, GROUP):
+            y = rng.integers(LABELS, size=min(GROUP, rows - start)).astype(np.int8)
+            columns = [rng.standard_normal(len(y), dtype=np.float32) + j * y for j in range(COLUMNS)]
+            arrays = [pa.array(column.astype(np.float32)) for column in columns]
+            file.write_table(pa.table([*arrays, pa.array(y)], schema=schema), row_group_size=GROUP)
+
+
+def resident() -> float:
+    """GiB of the process's memory that were resident at most."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def by_bayeszoo(path: str) -> dict:
+    from bayeszoo.inference import mle, summarise
+    from bayeszoo.models import gaussian_naive_bayes
+
+    seconds, summary = timed(summarise, path, target="label", covariances=False)
+    fit = mle(gaussian_naive_bayes, summary)
+    return {"pass": seconds, "memory": resident(), "mean": fit.flat_params["mu"][0]}
+
+
+def by_partial_fit(path: str) -> dict:
+    from pyarrow import parquet
+    from sklearn.naive_bayes import GaussianNB
+
+    def stream() -> GaussianNB:
+        fit = GaussianNB()
+        for batch in parquet.ParquetFile(path).iter_batches(BATCH):
+            x = np.column_stack([batch.column(j).to_numpy() for j in range(COLUMNS)])
+            fit.partial_fit(x, batch.column(COLUMNS).to_numpy(), classes=np.arange(LABELS))
+        return fit
+
+    seconds, fit = timed(stream)
+    return {"pass": seconds, "memory": resident(), "mean": fit.theta_}
+
+
+def measure(scale: str) -> list[Row]:
+    rows = 5_000_000 if scale == "quick" else 100_000_000
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "table.parquet"
+        write(path, rows)
+        size = f"{NAME}, {rows:,} x {COLUMNS}, {path.stat().st_size / 2**30:.2g} GiB"
+        ours, peer = (alone(one, str(path)) for one in (by_bayeszoo, by_partial_fit))
+    if isinstance(ours, str) or isinstance(peer, str):
+        return [Row(size, "", "", "", "", ours if isinstance(ours, str) else str(peer))]
+    apart = float(np.abs(ours["mean"] - peer["mean"]).max())
+    ratio = peer["pass"] / ours["pass"] if apart < 1e-3 else "not counted"
+    note = f"means within {apart:.1g}"
+    memory = "the fit included" if ours["memory"] < LIMIT else f"above {LIMIT} GiB"
+    return [
+        Row(size, "one pass, s; GaussianNB.partial_fit", ours["pass"], peer["pass"], ratio, note),
+        Row(size, "resident memory, GiB", ours["memory"], peer["memory"], peer["memory"] / ours["memory"], memory),
+    ]

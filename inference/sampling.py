@@ -1,7 +1,9 @@
 """The No-U-Turn sampler, preconditioned by the mode, and its verdict."""
 
+import os
 import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
@@ -41,7 +43,7 @@ def _nuts_programs(model: Declared, shape: Structure, warmup: int) -> tuple[Call
         return init(v, warmup, model_args=data, rng_key=key)
 
     @partial(jax.jit, static_argnums=0)
-    def advance(steps: int, states: Any, *data: Any) -> Any:
+    def advance(steps: int, state: Any, *data: Any) -> tuple[Any, tuple]:
         def step(state: Any, _: None) -> tuple[Any, tuple]:
             state = sample(state, data, {})
             seen = {
@@ -54,9 +56,30 @@ def _nuts_programs(model: Declared, shape: Structure, warmup: int) -> tuple[Call
             }
             return state, (state.z, seen)
 
-        return jax.vmap(lambda state: jax.lax.scan(step, state, None, length=steps))(states)
+        return jax.lax.scan(step, state, None, length=steps)
 
-    return jax.jit(jax.vmap(start, in_axes=(0, 0, None, None, None, None)), compiler_options=ONCE), advance
+    return jax.jit(start, compiler_options=ONCE), advance
+
+
+def _chunk(advance: Callable, size: int, states: list, alone: bool, rows: Rows, *data: Any) -> tuple[list, Any]:
+    """Each chain ``size`` steps on: the states, and what was seen, (chain, step, ...).
+
+    Chains run in threads, one a core: in one vectorised program each would wait for the longest trajectory, and all
+    for one core. ``alone``: one after another, where the program is not compiled yet, or its rows are spread over
+    devices, which it takes all.
+    """
+
+    def one(state: Any) -> Any:
+        with jax.enable_x64(True):  # a thread has a context of its own
+            return jax.block_until_ready(advance(size, state, *data, rows))
+
+    if alone or rows.blocks > 1:
+        results = list(map(one, states))
+    else:
+        with ThreadPoolExecutor(min(len(states), os.cpu_count() or 1)) as pool:
+            results = list(pool.map(one, states))
+    states, seen = zip(*results, strict=True)
+    return list(states), jax.tree.map(lambda *chains: np.stack(chains), *seen)
 
 
 def nuts(
@@ -75,7 +98,7 @@ def nuts(
 ) -> Fit:
     """Draws from the posterior by the No-U-Turn sampler (Hoffman and Gelman 2014), preconditioned by the mode.
 
-    It samples v in vector = mode + L v with L L' the inverse Hessian at the mode, all chains in one program. Where the
+    It samples v in vector = mode + L v with L L' the inverse Hessian at the mode, chains side by side. Where the
     posterior has no mode or no positive curvature there, as in a funnel, L is the prior's scale, and the diagnostic
     ``preconditioned`` is 0; step size and scales are adapted in both cases. ``widest`` is the largest sd of a v: about
     1 where the curvature at the mode tells the posterior's width, and a warning where it is far more. Chains start at
@@ -88,16 +111,18 @@ def nuts(
         problem = Problem(model, x, y, target=target, labels=labels, weights=weights, compression=compress)
         centre, whiten, places, preconditioned = precondition(problem, seed)
         start, advance = _nuts_programs(problem.model, problem.shape, warmup)
-        data = (centre, whiten, problem.spec, problem.rows)
+        data = (centre, whiten, problem.spec)
         keys = jax.random.split(jax.random.key(seed), chains)
         noise = np.random.default_rng(seed).normal(size=(chains, problem.shape.size))
-        states = start(keys, noise + places[np.arange(chains) % len(places)], *data)
-        for size in chunks(warmup, "NUTS, warm-up"):
-            states, _ = advance(size, states, *data)
-        kept = []
-        for size in chunks(draws, "NUTS, draws"):
-            states, out = advance(size, states, *data)
-            kept.append(jax.tree.map(np.asarray, out))
+        places = noise + places[np.arange(chains) % len(places)]
+        states = [start(key, v, *data, problem.rows) for key, v in zip(keys, places, strict=True)]
+        sizes: set[int] = set()
+        for steps, name in ((warmup, "NUTS, warm-up"), (draws, "NUTS, draws")):
+            kept = []
+            for size in chunks(steps, name):
+                states, seen = _chunk(advance, size, states, size not in sizes, problem.rows, *data)
+                sizes.add(size)
+                kept.append(seen)
         v, stats = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *kept)
         diagnostics = {
             "divergences": float(stats["diverging"].sum()),

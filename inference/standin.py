@@ -10,6 +10,7 @@ from .structure import Structure
 from .summary import Part, Summary, joined
 
 BLOCK = 2_000  # rows that are recombined at a time
+GLANCE = 512  # rows that are looked at first
 RARE = 20  # rows of a label up to which they stay as they are
 FLAT = 1e-11  # relative singular value that counts as none
 MOST = 200_000  # different rows up to which counting them is tried
@@ -101,6 +102,9 @@ def reweighted(each: Callable[[Part], np.ndarray], few: Part, parts: Iterable[Pa
 
 def _features(each: Callable[[Part], np.ndarray], own: Part) -> Callable[[np.ndarray], np.ndarray] | None:
     """A map of log-likelihoods at all points to the features that decide them, uncorrelated; None of too many."""
+    # Some of the rows tell already whether the features are too many, at a fraction of the cost.
+    if len(own.x) > GLANCE and _features(each, own.take(np.linspace(0, len(own.x) - 1, GLANCE).astype(int))) is None:
+        return None
     sample = each(own)
     if not np.all(np.isfinite(sample)):
         return None

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import jax
 
+from .errors import DataError
+
 LEAST = 0.1  # seconds of compilation from which on a program is worth its file
 
 
@@ -18,6 +20,11 @@ def keep_compiled_programs(folder: str | Path | None = None) -> Path:
     """
     if folder is None:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bayeszoo"
+    try:
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+    except (TypeError, OSError) as error:
+        raise DataError(f"{folder!r} cannot be a folder for programs: {error}; name another one.") from error
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", LEAST)
-    return Path(folder)
+    return folder

@@ -6,8 +6,12 @@ same model function runs on the few rows and on all of them at several parameter
 differ by a constant only.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -19,20 +23,33 @@ from .joint import Rows, counts, lay_out, padded
 from .moments import mean_rows, sigma_points, spread_rows
 from .standin import BLOCK, counted, from_moments, reweighted
 from .structure import Structure
-from .summary import Part, Summary, joined, summary_of
+from .summary import Part, Summary, summary_of
+from .sweep import few_ahead
 from .target import lifted, log_likelihood, row_log_likelihoods
 
 EXACT = 1e-9  # relative error of a difference of two log-likelihoods that counts as none
-CHECKED = 100_000  # rows up to which the result is checked against all of them, too
+CHECKED = 100_000  # rows up to which the result is checked against all of them at all vectors
 
 POINTS = 256  # parameter points, half of which is the most features that are looked for
 WORTH = 1_000  # rows from which on a reweighted part of them is looked for
 
+COVARIANCE = "mean and covariance of each group"
 GROUPWISE = {
     "the mean of each group": mean_rows,
     "mean and spread of each group": spread_rows,
-    "mean and covariance of each group": sigma_points,
+    COVARIANCE: sigma_points,
 }
+
+
+class Compressed(NamedTuple):
+    """What compression came to: few rows, or None for all; the summary, with the covariances that it took; whether
+    moments alone would not do; and a sentence on what was done.
+    """
+
+    part: Part | None
+    summary: Summary
+    needs_rows: bool
+    said: str
 
 
 def compress(
@@ -42,44 +59,86 @@ def compress(
     summary: Summary,
     vectors: np.ndarray,
     points: np.ndarray,
-    lay: Callable[[Part], Rows],
-) -> tuple[Part | None, bool, str]:
-    """The first exact stand-in for the rows that is found, None for all rows; whether rows and not moments alone made
-    it; and a sentence on what was done.
+    lay: Callable[..., Rows],
+) -> Compressed:
+    """The first exact stand-in for the rows that is found.
 
     A group is the rows of one label with the same features missing. vectors: unconstrained parameters at which
     exactness is checked; points: others, from which the features of a row are made that a likelihood sees.
-    The summary's sample, with the extremes of each column, is tried, and of more than CHECKED rows that is the only
-    check, as one of all rows would cost more than the fit.
+    The summary's sample, with the extremes of each column, is tried, and what it comes to is checked on all rows: at
+    two of the vectors where they are many, and not where many are in files, as that would take another pass.
     """
     few, count = summary.few, summary.rows
     sample = summary_of(few, summary.columns, summary.target, full=True)
     full, errors = lay(few), []
-    likelihoods = partial(_log_likelihoods, np.asarray(vectors), spec, model=model, shape=shape)
+    likelihoods = partial(_log_likelihoods, spec=spec, model=model, shape=shape)
     for name, kind in _kinds(model, shape, spec, points, few, count).items():
         small = kind(sample)
         if small is None or len(small.x) > len(few.x) // 2:
             continue
-        errors.append(_difference(likelihoods, full, lay(small)))
-        if not errors[-1] <= EXACT:
+        one = _padded_like(lay(small), full)
+        error = _difference(*(np.asarray(likelihoods(vectors, rows=rows)) for rows in (full, one)))
+        errors.append(error)
+        if not error <= EXACT:
             continue
+        if name == COVARIANCE:
+            summary = summary.with_covariances()
+        where = ""
         if len(few.x) < count:
             small = kind(summary)
-        error = errors[-1]
-        if small is not None and len(few.x) < count <= CHECKED and summary.in_memory:
-            every = lay(joined(list(summary.parts())))
-            error = _difference(likelihoods, every, lay(small))
-        if small is not None and error <= EXACT:
-            by_rows = name not in GROUPWISE or (shape.classes and np.any(summary.label == len(summary.labels)))
-            return small, bool(by_rows), f"{count} rows as {len(small.x)}, {name}: exact to {max(error, 1e-16):.1g}"
-    least = min(errors, default=np.inf)
-    if not np.isfinite(least):
-        return None, True, f"all {count} rows: too few to gain by less, or hidden labels and no two rows alike"
-    return (
-        None,
-        True,
-        f"all {count} rows: {model.name} tells apart what fewer would stand for (by {least:.1g} of its value)",
-    )
+            if small is None:
+                continue
+            if summary.sources is not None and (count <= CHECKED or summary.in_memory):
+                some = vectors if count <= CHECKED else vectors[[1, -1]]
+                blocks = _blocks(summary, full, lay)
+                error = _difference(_sum(likelihoods, some, blocks), np.asarray(likelihoods(some, rows=lay(small))))
+                errors.append(error)
+            else:
+                where = f" on a sample of {len(few.x)} rows"
+        if error <= EXACT:
+            said = f"{count} rows as {len(small.x)}, {name}: exact to {max(error, 1e-16):.1g}{where}"
+            return Compressed(small, summary, name not in GROUPWISE or summary.hidden, said)
+    return Compressed(None, summary, True, f"all {count} rows: {_why(model, errors)}")
+
+
+def _why(model: Declared, errors: list[float]) -> str:
+    least = min((error for error in errors if error > EXACT), default=np.inf)
+    if np.isfinite(least):
+        return f"{model.name} tells apart what fewer would stand for (by {least:.1g} of its value)"
+    return "too few to gain by less, or hidden labels and no two rows alike"
+
+
+def _blocks(summary: Summary, like: Rows, lay: Callable[..., Rows]) -> Iterator[Rows]:
+    """All rows, as many at a time, known and hidden, as ``like`` has, for the program that it has compiled."""
+    size = [n or like.x.shape[0] for n in counts(like)]
+    for part in summary.parts():
+        hidden = part.y < 0 if summary.labels is not None and summary.hidden else np.zeros(len(part.x), dtype=bool)
+        kinds = np.flatnonzero(~hidden), np.flatnonzero(hidden)
+        for i in range(max(-(-len(index) // n) for index, n in zip(kinds, size, strict=True))):
+            index = np.concatenate([index[i * n : (i + 1) * n] for index, n in zip(kinds, size, strict=True)])
+            yield _padded_like(lay(part.take(index), pad=False), like)
+
+
+def _padded_like(rows: Rows, like: Rows) -> Rows:
+    """The rows with as many of weight 0 as make them as many as others, where these are enough."""
+    seen = np.ones(rows.x.shape, dtype=bool) if rows.seen is None and like.seen is not None else rows.seen
+    rows, to = replace(rows, seen=seen), counts(like)
+    fits = all(a <= b and (a > 0 or b == 0) for a, b in zip(counts(rows), to, strict=True))
+    return padded(rows, to) if fits else padded(rows)
+
+
+def _sum(likelihoods: Callable[..., Array], vectors: np.ndarray, blocks: Iterator[Rows]) -> np.ndarray:
+    """Log-likelihoods of all blocks together, at each vector; on all cores."""
+
+    def one(rows: Rows) -> np.ndarray:
+        with jax.enable_x64(True):  # a thread has a context of its own
+            return np.asarray(likelihoods(vectors, rows=rows))
+
+    total = one(next(blocks))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for value in few_ahead(pool, one, blocks):
+            total = total + value
+    return total
 
 
 def _kinds(
@@ -87,19 +146,16 @@ def _kinds(
 ) -> dict[str, Callable[[Summary], Part | None]]:
     """Ways to make few rows of a summary, the one with the fewest first."""
     kinds = {name: partial(from_moments, rows, shape) for name, rows in GROUPWISE.items()}
-    kinds["equal rows counted"] = lambda of: counted(of.parts())
+    kinds["equal rows counted"] = counted
     if count >= WORTH:
         partly = bool(np.isnan(few.x).any())
         each = partial(_each_row, np.asarray(points), spec, model, shape, partly)
-        kinds["some of the rows, reweighted"] = lambda of: reweighted(each, few, of.parts())
+        kinds["some of the rows, reweighted"] = partial(reweighted, each, few)
     return kinds
 
 
-def _difference(likelihoods: Callable[[Rows], Array], full: Rows, small: Rows) -> float:
-    """How far the difference of the two log-likelihoods is from a constant, relative to the full one."""
-    # Rows of weight 0 make them as many, so that one compiled program does for both.
-    fits = all(0 <= a <= b and (a > 0) == (b > 0) for a, b in zip(counts(small), counts(full), strict=True))
-    a, b = (np.asarray(likelihoods(rows)) for rows in (full, padded(small, counts(full)) if fits else small))
+def _difference(a: np.ndarray, b: np.ndarray) -> float:
+    """How far the difference of two log-likelihoods is from a constant, relative to the first."""
     finite = np.isfinite(a)
     if finite.sum() < 2 or not np.all(np.isfinite(b[finite])):
         return np.inf

@@ -67,7 +67,7 @@ def shared(read: Callable[[], Summary], model: Declared) -> tuple[Summary, Summa
         return summary, summary
     with as_one():
         own = read()
-    parts = everyone(replace(own, sources=()))
+    parts = everyone(replace(own, sources=None))
     with as_one():
         total = reduce(Summary.merge, parts)
         if total.labels is not None and structure(model, blank(len(total.columns), 2)).classes:

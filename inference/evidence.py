@@ -35,6 +35,9 @@ def evidence(
         shape = structure(model, blank(len(summary.columns), 2))
     if jax.process_count() == 1:  # of several, all see the same columns later
         check_columns(*summary.ends, summary.columns)
+    y = summary.few.y
+    if summary.labels is None and summary.rows > 0 and np.all(y == y[0]):
+        raise DataError(f"the response '{summary.target}' is {y[0]:g} in every row; there is nothing to explain.")
     no_label = summary.labels is not None and np.all(summary.few.y < 0)
     if no_label and shape.has_y and not (shape.generative and shape.classes):
         raise DataError(f"{model.name} has no hidden label to sum out and needs y; give one for every row.")

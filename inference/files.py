@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import DataError
-from .frame import refuse_weights
+from .frame import refuse_weights, with_weight
 from .summary import Part
-from .table import few, missing, read_labels
+from .table import few, first_without_number, missing, read_labels, reads_as_number
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,11 +39,15 @@ def is_dask(data: Any) -> bool:
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a table that are read, by name; features None: all that are left."""
+    """The columns of a table that are read, by name; features None: all that are left.
+
+    labelled: whether the target holds labels whatever it looks like, as their names were given.
+    """
 
     target: str | None
     features: tuple[str, ...] | None
     weights: str | None
+    labelled: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -51,11 +55,20 @@ class Columns:
 
     def of(self, has: Sequence[str], where: str) -> "Columns":
         """The same with the features named, where a table ``has`` these columns. DataError where one is missing."""
+        if "" in has:
+            raise DataError(f"{where} has a column without a name, as an index has; name it, or write without it.")
         features = self.features
         if features is None:
             features = tuple(name for name in has if name not in (self.target, self.weights))
-        for name in (*features, self.target, self.weights):
-            if name is not None and has.count(name) != 1:
+        if not features:
+            raise DataError(f"{where} has no column but {' and '.join(has)}; there is none for x.")
+        every = replace(self, features=features).names
+        for name in every:
+            if name == "row":
+                raise DataError(f"{where}: a column is named 'row', as the rows of every answer are; rename it.")
+            if every.count(name) > 1:
+                raise DataError(f"column '{name}' is asked for twice, as a feature, target or weights; name it once.")
+            if has.count(name) != 1:
                 what = "is missing" if name not in has else "is there twice"
                 raise DataError(f"{where}: column '{name}' {what}; the table has {', '.join(has)}.")
         return replace(self, features=features)
@@ -74,19 +87,31 @@ class Pieces:
 
 
 def pieces(data: Any) -> Iterator[Any]:
+    """The files that were named, each once, or the partitions of a Dask frame."""
     if is_dask(data):
+        if not hasattr(data, "columns"):
+            raise DataError(f"expected a Dask frame, got a Dask {type(data).__name__}; give it column names.")
         for i, one in enumerate(data.to_delayed()):
             yield Partition(one, f"partition {i}", tuple(map(str, data.columns)))
         return
+    seen = set()
     for path in [data] if isinstance(data, str | Path) else data:
-        path = Path(path)
-        if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in (".parquet", ".csv"))
-            if not inside:
-                raise DataError(f"the folder '{path}' holds no .parquet and no .csv file.")
-            yield from map(File, inside)
-        else:
-            yield File(path)
+        for file in _files(Path(path)):
+            if file.resolve() in seen:
+                raise DataError(f"'{file}' is named twice, so its rows would count twice; name it once.")
+            seen.add(file.resolve())
+            yield File(file)
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    found = sorted(file for file in path.rglob("*") if file.suffix.lower() in (".parquet", ".csv"))
+    if not found:
+        raise DataError(f"the folder '{path}' holds no .parquet and no .csv file.")
+    if len({file.suffix.lower() for file in found}) > 1 or any(file.parent != path for file in found):
+        raise DataError(f"the folder '{path}' holds both kinds of files, or folders of them; name the files to read.")
+    return found
 
 
 @dataclass(frozen=True)
@@ -109,7 +134,9 @@ class File:
             raise DataError(f"'{self.path}' ends in '{self.path.suffix}'; a .csv or .parquet file is read.")
         try:
             if self.path.suffix.lower() == ".parquet":
-                return list(parquet.read_schema(self.path).names)
+                schema = parquet.read_schema(self.path)
+                index = (schema.pandas_metadata or {}).get("index_columns", [])
+                return [name for name in schema.names if name not in index]  # pandas' row labels are no feature
             with csv.open_csv(self.path) as reader:
                 return list(reader.schema.names)
         except (pa.ArrowException, OSError) as error:
@@ -122,7 +149,7 @@ class File:
         start = 0
         for batch in ahead(batches(columns)):
             if batch.num_rows:
-                yield _part(batch, columns, self.path.name, start)
+                yield _part(batch, columns, f"'{self.path}'", start)
             start += batch.num_rows
 
     def _parquet(self, columns: Columns) -> Iterator["pa.RecordBatch"]:
@@ -138,19 +165,36 @@ class File:
 
     def _csv(self, columns: Columns) -> Iterator["pa.RecordBatch"]:
         import pyarrow as pa
-        from pyarrow import csv
 
         numbers = [*columns.features, *([columns.weights] if columns.weights else [])]
-        convert = csv.ConvertOptions(
-            column_types={name: pa.float64() for name in numbers},
-            include_columns=columns.names,
-            strings_can_be_null=True,
-        )
         try:
-            with csv.open_csv(self.path, csv.ReadOptions(block_size=1 << 24), convert_options=convert) as reader:
-                yield from reader
+            yield from self._csv_as(columns.names, {name: pa.float64() for name in numbers})
         except (pa.ArrowException, OSError) as error:
-            raise _unreadable(self.path, error) from error
+            raise self._strange_cell(numbers) or _unreadable(self.path, error) from error
+
+    def _csv_as(self, names: Sequence[str], types: dict[str, Any]) -> Iterator["pa.RecordBatch"]:
+        from pyarrow import csv
+
+        convert = csv.ConvertOptions(column_types=types, include_columns=names, strings_can_be_null=True)
+        with csv.open_csv(self.path, csv.ReadOptions(block_size=1 << 24), convert_options=convert) as reader:
+            yield from reader
+
+    def _strange_cell(self, numbers: Sequence[str]) -> DataError | None:
+        """The error that names the first cell of these columns that is no number, found by reading them as text."""
+        import pyarrow as pa
+
+        start = 0
+        try:
+            for batch in self._csv_as(numbers, {name: pa.string() for name in numbers}):
+                for name in numbers:
+                    values = batch.column(name).to_pylist()
+                    i = next((i for i, v in enumerate(values) if v is not None and not reads_as_number(v)), None)
+                    if i is not None:
+                        return no_number(name, values[i], f"{start + i} of '{self.path}'")
+                start += batch.num_rows
+        except (pa.ArrowException, OSError):
+            return None  # the file itself cannot be read, as the first error says
+        return None
 
 
 @dataclass(frozen=True)
@@ -169,14 +213,18 @@ class Partition:
         """The partition's rows at once."""
         import dask
 
-        (frame,) = dask.compute(self.delayed)
+        try:
+            (frame,) = dask.compute(self.delayed)
+        except Exception as error:  # a user's graph may fail in any way
+            raise DataError(f"{self.name} cannot be computed: {' '.join(str(error).split())}") from error
         yield from of_partition(frame, columns, self.name)
 
 
 def of_partition(frame: Any, columns: Columns, name: str) -> Iterator[Part]:
     import pyarrow as pa
 
-    columns = columns.of(list(map(str, frame.columns)), name)
+    frame = frame.rename(columns=str)
+    columns = columns.of(list(frame.columns), name)
     if len(frame):
         yield _part(pa.RecordBatch.from_pandas(frame[columns.names], preserve_index=False), columns, name, 0)
 
@@ -205,40 +253,55 @@ def _part(batch: "pa.RecordBatch", columns: Columns, where: str, start: int) -> 
     def name(i: int) -> str:
         return f"{start + i} of {where}"
 
-    arrays = [batch.column(feature) for feature in columns.features]
-    for feature, array in zip(columns.features, arrays, strict=True):
-        if not (pa.types.is_floating(array.type) or pa.types.is_integer(array.type) or pa.types.is_boolean(array.type)):
-            value = next((v for v in array.to_pylist() if not missing(v)), None)
-            raise DataError(
-                f"column '{feature}' of {where} holds {value!r}, which is no number; leave it out (features=) or "
-                "encode it."
-            )
-    kind = np.float32 if all(array.type == pa.float32() for array in arrays) else np.float64
-    x = np.empty((batch.num_rows, len(arrays)), dtype=kind)
-    for j, array in enumerate(arrays):
-        array = array.cast(pa.int8()) if pa.types.is_boolean(array.type) else array
-        x[:, j] = array.to_numpy(zero_copy_only=False)
+    def numbers(column: str) -> np.ndarray:
+        array = batch.column(column)
+        if pa.types.is_null(array.type) or pa.types.is_boolean(array.type):
+            array = array.cast(pa.float64() if pa.types.is_null(array.type) else pa.int8())
+        if not (pa.types.is_floating(array.type) or pa.types.is_integer(array.type)):
+            values = array.to_pylist()
+            strange = first_without_number(values)
+            if strange is not None:
+                raise no_number(column, values[strange], name(strange))
+            return np.array([np.nan if missing(value) else value for value in values], dtype=np.float64)
+        return array.to_numpy(zero_copy_only=False)
+
+    columns_of_x = [numbers(feature) for feature in columns.features]
+    kind = np.float32 if all(column.dtype == np.float32 for column in columns_of_x) else np.float64
+    x = np.empty((batch.num_rows, len(columns_of_x)), dtype=kind)
+    for j, column in enumerate(columns_of_x):
+        x[:, j] = column
     weights = None
     if columns.weights is not None:
-        weights = np.asarray(batch.column(columns.weights).to_numpy(zero_copy_only=False), dtype=np.float64)
+        weights = numbers(columns.weights).astype(np.float64)
         refuse_weights(weights, name)
-    if columns.target is None:
-        return Part(x, np.full(len(x), -1), (), weights, name)
-    codes, names = _labels(batch.column(columns.target))
-    if too_many(names, columns.target):
-        y = batch.column(columns.target).to_numpy(zero_copy_only=False).astype(np.float64)
-        strange = np.flatnonzero(~np.isfinite(y))
-        if len(strange):
-            raise DataError(f"row {name(strange[0])}: the response '{columns.target}' is {y[strange[0]]}.")
-        return Part(x, y, None, weights, name)
-    return Part(x, codes, names, weights, name)
+    y, names = np.full(len(x), -1), ()
+    if columns.target is not None:
+        y, names = _labels(batch.column(columns.target), columns.target, where)
+        if not columns.labelled and too_many(names, columns.target):
+            y, names = numbers(columns.target).astype(np.float64), None
+            strange = np.flatnonzero(~np.isfinite(y))
+            if len(strange):
+                what = "missing" if np.isnan(y[strange[0]]) else y[strange[0]]
+                raise DataError(
+                    f"row {name(strange[0])}: the response '{columns.target}' is {what}; drop the row or fill it in."
+                )
+    return with_weight(Part(x, y, names, weights, name))
 
 
-def _labels(column: "pa.Array") -> tuple[np.ndarray, tuple[Any, ...]]:
+def no_number(column: str, value: Any, row: str) -> DataError:
+    return DataError(
+        f"column '{column}' holds {value!r} in row {row}, which is no number; correct it, or leave the column out "
+        "(features=) or encode it."
+    )
+
+
+def _labels(column: "pa.Array", target: str, where: str) -> tuple[np.ndarray, tuple[Any, ...]]:
     import pyarrow as pa
 
-    if not pa.types.is_dictionary(column.type):
-        column = column.dictionary_encode()
+    try:
+        column = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    except pa.ArrowNotImplementedError as error:
+        raise DataError(f"'{target}' of {where} holds {column.type}, which are no labels; name another.") from error
     values = column.dictionary.to_pylist()
     places = column.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(int)
     codes, names = read_labels(values)

@@ -37,7 +37,7 @@ def mle(
     x: a frame or array (rows, features); Parquet or CSV files or a Dask frame, whose column ``target`` is y; or what
     ``summarise`` made of any. y: labels or responses; a missing label, or y=None, is summed out.
     seed sets the starting points. labels names the classes where y does not show them all.
-    weights: how many rows each row stands for; of files, the column of that name.
+    weights: how many rows each row stands for; of files, the column of that name. y and weights go with x by position.
     compress: run on fewer weighted rows where these have the same likelihood (``fit.compression`` says which).
     Raises NoMaximumError where the likelihood has none (separable labels), DataError for a table it cannot use.
     """

@@ -1,6 +1,7 @@
 """A frame or an array in memory, read once and summarised."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,36 +15,79 @@ ReadY = Callable[[Any, str, int], tuple[np.ndarray, tuple[Any, ...] | None]]  # 
 
 
 def frame_summary(
-    x: Any, y: Any, read_y: ReadY, weights: Any, *, target: str | None = None, schema: Schema | None = None, full: bool
+    x: Any,
+    y: Any,
+    read_y: ReadY,
+    weights: Any,
+    *,
+    target: str | None = None,
+    features: Sequence[str] | None = None,
+    schema: Schema | None = None,
+    full: bool,
 ) -> Summary:
     """The summary of x, and of y as ``read_y`` makes codes and label names of it, or responses and None.
 
-    schema: names that columns and target must have. full: with covariances.
+    features: columns of x, all by default. schema: names that columns and target must have. full: with covariances.
     """
     values, columns = read_x(x, schema, look=False)
+    if features is not None:
+        chosen = chosen_columns(features)
+        absent = [name for name in chosen if name not in columns]
+        if absent:
+            raise DataError(f"column '{absent[0]}' is missing; the table has {', '.join(columns)}.")
+        values, columns = values[:, [columns.index(name) for name in chosen]], chosen
     target = target_name(y, target, columns) if schema is None else schema.target
     codes, names = read_y(y, target, len(columns))
     codes = np.full(len(values), -1) if y is None else codes
     if len(codes) != len(values):
         raise DataError(f"x has {len(values)} rows but y has {len(codes)}; give one y for every row.")
     part = Part(values, codes, names, read_weights(weights, values, x), partial(row_name, x))
-    return summary_of(part, columns, target, full=full)
+    return summary_of(with_weight(part), columns, target, full=full)
+
+
+def with_weight(part: Part) -> Part:
+    """The rows but those of weight 0, which stand for none."""
+    if part.weights is None or np.all(part.weights > 0):
+        return part
+    there = np.flatnonzero(part.weights > 0)
+    return replace(part.take(there), name=lambda i: part.name(there[i]))
+
+
+def chosen_columns(features: Sequence[str]) -> tuple[str, ...]:
+    """Column names that were asked for; DataError for none, for one twice, and for a text in place of several."""
+    if isinstance(features, str):
+        raise DataError(f"features are several names, got the text '{features}'; give a list of one.")
+    chosen = tuple(map(str, features))
+    twice = next((name for name in chosen if chosen.count(name) > 1), None)
+    if twice is not None or not chosen:
+        raise DataError("features name no column." if not chosen else f"column '{twice}' is asked for twice.")
+    return chosen
 
 
 def read_weights(weights: Any, values: np.ndarray, x: Any) -> np.ndarray | None:
     """How many rows each row stands for, as float64; DataError for what is no such number."""
     if weights is None:
         return None
+    array = np.asarray(weights)
+    if array.dtype.kind not in "iufbO":
+        raise DataError(f"weights are numbers, one a row, got {type(weights).__name__} of {array.dtype}.")
     try:
-        array = np.asarray(weights, dtype=np.float64)
+        array = array.astype(np.float64)
     except (TypeError, ValueError):
         raise DataError(f"weights are numbers, one a row, got {type(weights).__name__} with other entries.") from None
     if array.shape != (len(values),):
         raise DataError(f"x has {len(values)} rows but weights has shape {array.shape}; give one weight a row.")
     refuse_weights(array, partial(row_name, x))
-    if array.sum() == 0:
-        raise DataError("all weights are 0; give some row a weight.")
+    refuse_total(float(array.sum()))
     return array
+
+
+def refuse_total(total: float) -> None:
+    """Raise DataError for weights that add up to less than a row."""
+    if total < 1:
+        raise DataError(
+            f"the weights add up to {total:g}, less than one row; a weight says how many rows a row stands for."
+        )
 
 
 def refuse_weights(weights: np.ndarray, name: Callable[[int], Any]) -> None:

@@ -28,12 +28,14 @@ from .errors import DataError, NoMaximumError
 from .joint import Rows, counts, take
 from .progress import bar
 from .structure import Structure
+from .summary import joined
 from .target import lifted, log_target
 
 if TYPE_CHECKING:
     from .problem import Problem
 
 BLOCK = 16_384  # rows that a pass over all rows holds on the device at a time
+SAMPLE = 262_144  # rows of a stream that lie in memory at a time
 AHEAD = 131_072  # rows of batches that one compiled call gets
 PASSES = 6  # Newton's steps, at most, from a sample's mode to that of all rows
 NEAR = 1e-3  # nats below the maximum at which the centre is good enough
@@ -41,17 +43,17 @@ NEAR = 1e-3  # nats below the maximum at which the centre is good enough
 Tangent = tuple[np.ndarray, np.ndarray]  # log-likelihood of all rows at the centre, and its gradient there
 
 
-def batches(rows: Rows, size: int, seed: int) -> Iterator[Rows]:
+def batches(rows: Rows, size: int, seed: int, share: float | None = None) -> Iterator[Rows]:
     """Batches for ever: all rows in a random order, then all in another one; weighted to stand for all rows.
 
-    Rows whose y is known and others come in the proportion that the table has, at least one of each, so that all
-    batches have one shape.
+    Rows whose y is known and others come in the proportion that the table has (or in the ``share`` given), at least one
+    of each, so that all batches have one shape.
     """
     known = rows.y.shape[0]
     hidden = rows.x.shape[0] - known
     if known and hidden and size < 2:
         raise DataError(f"batch is {size}, but some labels are hidden and some known; take at least 2, one of each.")
-    some_known = round(size * known / (known + hidden))
+    some_known = round(size * (known / (known + hidden) if share is None else share))
     if known and hidden:
         some_known = min(max(some_known, 1), size - 1)
     sizes = (some_known, size - some_known)
@@ -90,17 +92,26 @@ def _weighing(rows: Rows, times: np.ndarray) -> Rows:
     return replace(rows, weights=times if rows.weights is None else times * rows.weights)
 
 
-def streamed_batches(parts: Callable[[], Iterator[Rows]], size: int, seed: int) -> Iterator[Rows]:
-    """Batches for ever from rows that are read a part at a time: in a random order within a part, and part by part."""
-    total = sum(rows.x.shape[0] for rows in parts())
+def streamed_batches(problem: "Problem", size: int, seed: int) -> Iterator[Rows]:
+    """Batches for ever of rows that do not lie in memory: all of a random sample of them, then all of another one.
+
+    Each sample takes a pass, has SAMPLE rows, each row as likely as any other, and is weighted to stand for all.
+    """
+    summary, rng = problem.summary, np.random.default_rng(seed)
+    share = None
     for epoch in count():
-        for i, rows in enumerate(parts()):
-            known, hidden = counts(rows)
-            if known and hidden:
-                raise DataError("a stream of batches has labels all known or all hidden; load the table for both.")
-            here = known + hidden
-            for batch in islice(batches(rows, size, seed + 1_000 * epoch + i), max(1, here // size)):
-                yield replace(batch, weights=batch.weights * (total / here))
+        chosen = np.sort(rng.choice(summary.rows, size=min(SAMPLE, summary.rows), replace=False, shuffle=False))
+        kept, start = [], 0
+        for part in bar(problem.own.parts(), desc="a sample of all rows"):
+            stop = start + len(part.x)
+            kept.append(part.take(chosen[(chosen >= start) & (chosen < stop)] - start))
+            start = stop
+        rows = problem.lay(joined(kept), pad=False)
+        if rows.seen is None and problem.misses_features:
+            rows = replace(rows, seen=np.ones(rows.x.shape, dtype=bool))
+        share = counts(rows)[0] / len(chosen) if share is None else share
+        for batch in islice(batches(rows, size, seed + epoch, share), max(1, len(chosen) // size)):
+            yield replace(batch, weights=batch.weights * (summary.rows / len(chosen)))
 
 
 @partial(jax.jit, static_argnames=("model", "shape"))

@@ -6,13 +6,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from .errors import NoMaximumError, PrecisionError
+from .errors import NoMaximumError
 from .joint import Rows, counts, take
-from .optimise import DENSE, Mode, check_effect, climb, find_mode, hessian_at, value_at
+from .optimise import DENSE, Mode, check_effect, climb, find_mode, hessian_at, refuse_coarse, value_at
 from .progress import bar
 from .target import log_target
 
@@ -26,7 +25,6 @@ SAME = 0.1  # nats between the ends of two climbs that count as one mode
 TWINS = SAME / 20  # likewise, of modes that differ in the names of labels; climbs end within a fifth of it
 ALIKE = 0.995  # share of rows whose labels agree in two labelings that count as one
 CLOSE_BY = 0.03  # widths of the prior, likewise, between their places
-COARSE = 0.05  # nats of rounding error up to which the log density is a curve
 NEAR = 10.0  # nats below the best mode at which another one still is a place for chains to start
 
 Climbed = tuple[np.ndarray, float]  # where a climb ended, and the log density there
@@ -122,12 +120,7 @@ def whitening(problem: "Problem", mode: Mode) -> np.ndarray:
     """
     target = {"prior": True, "jacobian": True, **problem.keywords}
     kind = jax.eval_shape(partial(log_target, **target), mode.vector, problem.spec, problem.rows).dtype
-    error = float(jnp.finfo(kind).eps) * abs(mode.value)
-    if error > COARSE:
-        raise PrecisionError(
-            f"the log density is {mode.value:.3g}, of which {kind} resolves no less than {error:.2g} nats, too coarse "
-            f"for a posterior; use {'float64' if kind == jnp.float32 else 'fewer rows or smaller weights'}."
-        )
+    refuse_coarse(mode.value, kind)
     hessian = hessian_at(mode.vector, problem.spec, problem.rows, **target)
     spread = np.sqrt(np.abs(np.diag(hessian)))
     if spread.min() == 0:

@@ -12,7 +12,7 @@ from jax.scipy.sparse.linalg import cg
 
 from ..models.spec import Spec
 from .declare import Declared
-from .errors import NoMaximumError
+from .errors import NoMaximumError, PrecisionError
 from .joint import Rows, split
 from .lbfgs import minimise
 from .progress import bar
@@ -21,6 +21,7 @@ from .target import lifted, log_likelihood
 
 DENSE = 400  # parameters up to which Newton's step solves with the whole Hessian, above it by conjugate gradients
 CLOSE, OPEN = 1e-6, 1e-4  # nats still to gain from which on a mode has a warning, and is none
+COARSE = 0.05  # nats of rounding error up to which the log density is a curve
 NOTHING = 1e-9  # nats, a gain after which no other is looked for
 WORKING_SET = 2**17  # numbers a block of rows makes, labels x features of a row: what stays in a processor's cache
 
@@ -224,7 +225,7 @@ def find_mode(
         whiten = axes / np.sqrt(np.where(curvature == 0, np.inf, np.abs(curvature)))
         u = np.asarray(_descend(jnp.asarray(u), jnp.asarray(whiten), _nothing(value), *data, **target)[0])
     value, gradient = f(u)
-    gap = np.inf
+    gap, left_out = np.inf, 0.0
     for _ in bar(range(50), desc="Newton, at most"):
         if not np.all(np.isfinite(gradient)):
             raise NoMaximumError("the objective is not finite at its best point; use map_estimate, or other priors.")
@@ -244,6 +245,7 @@ def find_mode(
         if ended:
             break
     if not np.isfinite(value) or gap > OPEN:
+        refuse_coarse(value, rows.x.dtype)
         raise NoMaximumError(
             f"the optimiser ended with about {gap:.2g} nats still to gain, as where a density grows without bound; "
             "use map_estimate or nuts, or more informative priors."
@@ -253,7 +255,20 @@ def find_mode(
             "the likelihood has no maximum: it keeps rising as the parameters grow, as when labels are separable, a "
             "label is in no row, or there are more parameters than rows; use map_estimate, or more informative priors."
         )
+    # What slopes without curvature counts as a gap over one width of the prior: it is no maximum.
+    gap += left_out if left_out > 1e3 * _nothing(value) else 0.0
     return Mode(u * scale, -value, gap, float(np.linalg.norm(gradient)))
+
+
+def refuse_coarse(value: float, dtype: np.dtype) -> None:
+    """Raise PrecisionError where a rounding error of a log density of this size is not small beside a nat."""
+    error = float(np.finfo(dtype).eps) * abs(value)
+    if error > COARSE:
+        what = "float64" if dtype == np.float32 else "fewer rows or smaller weights"
+        raise PrecisionError(
+            f"the log density is {abs(value):.3g} nats away from 0, of which {dtype} resolves no less than {error:.2g} "
+            f"nats, too coarse for this fit; use {what}."
+        )
 
 
 def _nothing(value: float) -> float:

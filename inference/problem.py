@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .compress import POINTS, compress
+from .compress import POINTS, Compressed, compress
 from .declare import declare
 from .devices import shared, spread
 from .errors import DataError, FitWarning, ModelError
@@ -59,6 +59,11 @@ class Problem:
         self.spec = self.summary.units(len(names or ()))
         self.shape = structure(self.model, self.spec)
         self.reads_table = reads_table(self.model, self.shape, self.spec.features, self.spec.classes)
+        if self.reads_table and self.summary.weighted:
+            raise ModelError(
+                f"a prior or deterministic site of {self.model.name} looks at the table, where a row stands once and "
+                "not as often as its weight says; repeat the rows, or use spec.loc and spec.scale."
+            )
         few = self.summary.few
         self._check_no_feature_is_missing(few)
         self.rows = self.few = self.lay(replace(few, weights=_standing_for(few, self.summary)), coarse=True)
@@ -72,7 +77,7 @@ class Problem:
         """The rows that programs see: fewer with the same likelihood, a sample, or all, on all devices."""
         fewer, self.needs_rows, self.compression = None, True, "all rows, as asked for"
         if compression:
-            fewer, self.needs_rows, self.compression = self._compressed()
+            fewer, self.summary, self.needs_rows, self.compression = self._compressed()
         self.compressed = fewer is not None
         if fewer is not None:
             self.rows = self.lay(fewer)
@@ -95,6 +100,11 @@ class Problem:
     def keywords(self) -> dict[str, Any]:
         return {"model": self.model, "shape": self.shape}
 
+    @property
+    def misses_features(self) -> bool:
+        """Whether some row misses a feature."""
+        return not self.summary.seen[:, : len(self.schema.columns)].all()
+
     def prior_draws(self, seed: int) -> np.ndarray:
         """PRIOR_DRAWS draws from the prior as flat unconstrained vectors, (draws, size).
 
@@ -111,10 +121,11 @@ class Problem:
         rows = lay_out(part.x, part.y, self.shape, part.weights, np.asarray(self.spec.loc))
         return padded(rows, coarse=coarse) if pad and not self.reads_table else rows
 
-    def _compressed(self) -> tuple[Part | None, bool, str]:
+    def _compressed(self) -> Compressed:
         if self.reads_table:
             count = self.summary.rows
-            return None, True, f"all {count} rows: a prior or a deterministic site of {self.model.name} looks at them"
+            said = f"all {count} rows: a prior or a deterministic site of {self.model.name} looks at them"
+            return Compressed(None, self.summary, True, said)
         draws = self.prior_draws(0)
         # From the prior's centre out: far from it, functions of many shapes look like straight lines.
         centre = np.median(draws, axis=0)
@@ -125,7 +136,7 @@ class Problem:
 
     def everything(self) -> Rows:
         """All rows of this process in memory. DataError where they are not at hand, or would not fit."""
-        if not self.own.sources:
+        if self.own.sources is None:
             raise DataError(
                 f"{self.model.name} needs every row, and what was summarised is no longer at hand; fit the table."
             )
@@ -138,7 +149,7 @@ class Problem:
         return self.lay(joined(list(self.own.parts())), pad=False)
 
     def _check_no_feature_is_missing(self, few: Part) -> None:
-        if self.shape.generative or not (~self.summary.seen[:, : len(self.schema.columns)]).any():
+        if self.shape.generative or not self.misses_features:
             return
         for part in chain(self.own.parts(), [few]):
             missing = np.isnan(part.x)

@@ -135,7 +135,7 @@ def nuts(
         fit = problem.fit(refit, vectors, chains, diagnostics, (), stats)
     renamed = relabel(fit)
     verdict, said = _judge(renamed.params, renamed.diagnostics)
-    if renamed is not fit:
+    if renamed is not fit and chains > 1:
         verdict["max_rhat_raw"] = convergence(fit.params)["max_rhat"]
     for sentence in said:
         warnings.warn(sentence, FitWarning, stacklevel=2)
@@ -160,7 +160,9 @@ def convergence(params: dict[str, np.ndarray]) -> dict[str, float]:
 def _judge(params: dict[str, np.ndarray], diagnostics: dict[str, float]) -> tuple[dict[str, float], list[str]]:
     chains, draws = next(iter(params.values())).shape[:2]
     diagnostics = {**diagnostics, **convergence(params)}
-    rhat, ess = diagnostics["max_rhat"], min(diagnostics["min_ess_bulk"], diagnostics["min_ess_tail"])
+    if chains == 1:  # it compares chains
+        del diagnostics["max_rhat"]
+    rhat, ess = diagnostics.get("max_rhat", 1.0), min(diagnostics["min_ess_bulk"], diagnostics["min_ess_tail"])
     said = []
     if not rhat < 1.01:
         said.append(f"R-hat is {rhat:.3f}, above 1.01: the chains disagree; run longer or look for several modes.")

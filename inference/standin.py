@@ -10,9 +10,11 @@ from .structure import Structure
 from .summary import Part, Summary, joined
 
 BLOCK = 2_000  # rows that are recombined at a time
+LOST = 1e-9  # share of a response's variance about its best line below which moments do not hold it
 GLANCE = 512  # rows that are looked at first
 RARE = 20  # rows of a label up to which they stay as they are
 FLAT = 1e-11  # relative singular value that counts as none
+LEFT = 1e-8  # of a row's log-likelihoods, relative, up to which features make them up
 MOST = 200_000  # different rows up to which counting them is tried
 
 
@@ -29,25 +31,38 @@ def from_moments(
     there = np.flatnonzero(summary.label < len(summary.labels)) if shape.classes else np.arange(len(summary.label))
     if len(there) == 0:
         return None
-    z, group, weights = points(summary.moments.take(there))
+    moments = summary.moments.take(there)
+    if points is sigma_points and summary.labels is None and any(map(_all_but_exact, moments.scatter)):
+        return None
+    z, group, weights = points(moments)
     columns = len(summary.columns)
     y = z[:, columns] if summary.labels is None else summary.label[there][group]
     x = np.where(summary.seen[there][group], z, np.nan)[:, :columns]
     few = Part(x, y, summary.labels, weights, str)
-    if not shape.classes or np.all(summary.label < len(summary.labels)):
+    if not shape.classes or not summary.hidden:
         return few
-    if not summary.sources:
+    if summary.sources is None:
         return None
     return joined([few, *(part.take(np.flatnonzero(part.y < 0)) for part in summary.parts())])
 
 
-def counted(parts: Iterable[Part]) -> Part | None:
+def _all_but_exact(scatter: np.ndarray) -> bool:
+    """Whether the last column is so nearly a linear function of the others that rounding takes what is left of it."""
+    root = np.sqrt(np.maximum(np.diagonal(scatter), 1e-300))
+    correlation = scatter / np.outer(root, root)
+    weights, *_ = np.linalg.lstsq(correlation[:-1, :-1], correlation[:-1, -1], rcond=1e-12)
+    return bool(1 - weights @ correlation[:-1, -1] < LOST)
+
+
+def counted(summary: Summary) -> Part | None:
     """Each different row once, weighted by how often it occurs: what any likelihood of independent rows sees.
 
-    None where there are more than MOST of them, or none at hand.
+    None where there are more than MOST of them, or where rows are not at hand.
     """
+    if summary.sources is None:
+        return None
     whole = None
-    for part in parts:
+    for part in summary.parts():
         for start in range(0, len(part.x), 2 * MOST):
             some = part.take(np.arange(start, min(start + 2 * MOST, len(part.x))))
             whole = _different(some if whole is None else joined([whole, some]))
@@ -66,14 +81,17 @@ def _different(part: Part) -> Part:
     return Part(part.x[first], part.y[first], part.labels, weights, str)
 
 
-def reweighted(each: Callable[[Part], np.ndarray], few: Part, parts: Iterable[Part]) -> Part | None:
+def reweighted(each: Callable[[Part], np.ndarray], few: Part, summary: Summary) -> Part | None:
     """Some of the rows, with weights, whose likelihood is that of all; None where no few can have it.
 
     Let L be the matrix of each row's log-likelihood at many parameter points. Where its rank r is less than the number
     of points, the log-likelihood of any row is a combination of r features of the row, and r + 1 rows with the same
     sums of these features have the same likelihood as all: they exist (Caratheodory) and are found by recombination.
+    A row whose log-likelihood these features do not make up, as of a rare kind that the sample misses, stays.
     each: the log-likelihood of each row at each point, (rows, points). few: rows from which the features are made.
     """
+    if summary.sources is None:
+        return None
     features, rare = {}, []
     for k in np.unique(_labels(few)):
         own = few.take(np.flatnonzero(_labels(few) == k))
@@ -82,14 +100,18 @@ def reweighted(each: Callable[[Part], np.ndarray], few: Part, parts: Iterable[Pa
             if features[k] is None:
                 return None
     left: dict[int, tuple[Part, np.ndarray]] = {}
-    for block in _blocks(parts):
+    for block in _blocks(summary.parts()):
         label = _labels(block)
         for k in np.unique(label):
             new = block.take(np.flatnonzero(label == k))
             if k not in features:  # too few rows to tell their features; they stay
                 rare.append(new)
                 continue
-            seen = np.column_stack([np.ones(len(new.x)), features[k](each(new))])
+            seen, made_up = features[k](each(new))
+            if not made_up.all():
+                rare.append(new.take(np.flatnonzero(~made_up)))
+                new, seen = new.take(np.flatnonzero(made_up)), seen[made_up]
+            seen = np.column_stack([np.ones(len(new.x)), seen])
             if k in left:
                 new, seen = joined([left[k][0], new]), np.concatenate([left[k][1], seen])
             weights = np.ones(len(new.x)) if new.weights is None else new.weights
@@ -100,8 +122,14 @@ def reweighted(each: Callable[[Part], np.ndarray], few: Part, parts: Iterable[Pa
     return joined(kept) if kept else None
 
 
-def _features(each: Callable[[Part], np.ndarray], own: Part) -> Callable[[np.ndarray], np.ndarray] | None:
-    """A map of log-likelihoods at all points to the features that decide them, uncorrelated; None of too many."""
+Features = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+def _features(each: Callable[[Part], np.ndarray], own: Part) -> Features | None:
+    """A map of log-likelihoods at all points to the features that make them up, uncorrelated; None of too many.
+
+    And whether they do so for each row.
+    """
     # Some of the rows tell already whether the features are too many, at a fraction of the cost.
     if len(own.x) > GLANCE and _features(each, own.take(np.linspace(0, len(own.x) - 1, GLANCE).astype(int))) is None:
         return None
@@ -113,8 +141,16 @@ def _features(each: Callable[[Part], np.ndarray], own: Part) -> Callable[[np.nda
     rank = int((size > FLAT * size[0]).sum())
     if rank > min(sample.shape) // 2:
         return None
-    whiten = (axes[:rank] / size[:rank, None]).T * np.sqrt(len(sample))
-    return lambda values: (values - centre) / scale @ whiten
+    axes, root = axes[:rank], size[:rank] / np.sqrt(len(sample))
+
+    def features(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        finite = np.isfinite(values).all(axis=1)
+        standard = np.where(finite[:, None], (values - centre) / scale, 0.0)
+        along = standard @ axes.T
+        left = np.abs(standard - along @ axes).max(axis=1)
+        return along / root, finite & (left <= LEFT * np.maximum(np.abs(standard).max(axis=1), 1.0))
+
+    return features
 
 
 def _blocks(parts: Iterable[Part]) -> Iterator[Part]:

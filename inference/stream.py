@@ -10,7 +10,7 @@ import numpy as np
 
 from .errors import DataError
 from .files import Columns, Partition, Pieces, is_dask, of_partition, pieces, too_many
-from .frame import frame_summary
+from .frame import chosen_columns, frame_summary, refuse_total
 from .progress import bar
 from .summary import Part, Summary, summary_of
 from .table import few, read_labels, read_response
@@ -40,18 +40,27 @@ def summarise(
     read, and for a part with other columns; it names file, row and column.
     """
     if not is_stream(data):
-        return frame_summary(data, y, partial(_read_y, labels), weights, target=target, full=covariances)
+        named = {"target": target, "features": features}
+        return frame_summary(data, y, partial(_read_y, labels), weights, **named, full=covariances)
     if y is not None:
         raise DataError("y is a column of the files: name it as target.")
-    columns = Columns(target, None if features is None else tuple(features), weights)
+    for name, what in ((target, "target"), (weights, "weights")):
+        if not (name is None or isinstance(name, str | int)):
+            raise DataError(f"{what} of files is the name of a column, got {type(name).__name__}.")
+    if client is not None and not hasattr(client, "submit"):
+        raise DataError(f"client is a dask.distributed.Client, got {client!r}.")
+    target, weights = (None if name is None else str(name) for name in (target, weights))
+    columns = Columns(target, None if features is None else chosen_columns(features), weights, labels is not None)
     parts = list(pieces(data))
     columns = parts[0].complete(columns)
     summaries = _on_workers(client, parts, columns, covariances) if client else _here(parts, columns, covariances)
     total = None
     for summary in summaries:
-        total = _together(total, summary)
+        total = _together(total, summary, columns)
     if total is None:
         raise DataError("the files have no rows; give some with at least one.")
+    if weights is not None and total.moments is not None:
+        refuse_total(float(total.moments.count.sum()))
     total = replace(total, sources=(Pieces(tuple(parts), columns),))
     if labels is None or total.labels is None:
         return total
@@ -76,9 +85,11 @@ def _read_y(
     return codes, names
 
 
-def _together(total: Summary | None, new: Summary) -> Summary:
+def _together(total: Summary | None, new: Summary, columns: Columns) -> Summary:
     total = new if total is None else total.merge(new)
-    return total.with_response() if total.labels is not None and too_many(total.labels, total.target) else total
+    if columns.labelled or total.labels is None or not too_many(total.labels, total.target):
+        return total
+    return total.with_response()
 
 
 def _here(parts_of: Sequence[Any], columns: Columns, full: bool) -> Iterator[Summary]:
@@ -91,13 +102,13 @@ def _here(parts_of: Sequence[Any], columns: Columns, full: bool) -> Iterator[Sum
 
 def _summary(part: Part, columns: Columns, full: bool) -> Summary:
     summary = summary_of(part, columns.features, columns.target or "label", full=full)
-    return replace(summary, sources=())
+    return replace(summary, sources=None)
 
 
 def _of_piece(parts: Callable[[Columns], Iterable[Part]], columns: Columns, full: bool) -> Summary | None:
     total = None
     for part in parts(columns):
-        total = _together(total, _summary(part, columns, full))
+        total = _together(total, _summary(part, columns, full), columns)
     return total
 
 

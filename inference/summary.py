@@ -42,7 +42,8 @@ class Summary:
     its rows have. moments: of each group; None where there are too many patterns of missing cells, and groups are
     labels then, of which no cell is said to be seen.
     sample: up to TRIED rows at random; extremes: rows with the least and the greatest value of each column.
-    rows: how many there are. sources: where these can be read again, in turn; a tuple of parts lies in memory.
+    rows: how many there are. sources: where all of these can be read again, in turn; a tuple of parts lies in memory.
+    None where some can not: after an update, and in a fit that was stored without them.
     """
 
     columns: tuple[str, ...]
@@ -54,12 +55,17 @@ class Summary:
     sample: Part
     extremes: Part
     rows: int
-    sources: tuple[Iterable[Part], ...]
+    sources: tuple[Iterable[Part], ...] | None
 
     @property
     def in_memory(self) -> bool:
         """Whether every row lies in memory."""
-        return bool(self.sources) and all(isinstance(source, tuple) for source in self.sources)
+        return self.sources is not None and all(isinstance(source, tuple) for source in self.sources)
+
+    @property
+    def hidden(self) -> bool:
+        """Whether some label is hidden."""
+        return self.labels is not None and bool(np.any(self.label == len(self.labels)))
 
     @property
     def full(self) -> bool:
@@ -77,7 +83,9 @@ class Summary:
         return ends[columns, columns], ends[len(ends) // 2 + columns, columns]
 
     def parts(self) -> Iterator[Part]:
-        """All rows, a part at a time, with y in the summary's own codes."""
+        """All rows, a part at a time, with y in the summary's own codes. DataError where they are not at hand."""
+        if self.sources is None:
+            raise DataError("every row is needed, and some that were summarised are no longer at hand; fit the table.")
         for source in self.sources:
             for part in source:
                 yield recoded(part, self.labels)
@@ -90,7 +98,9 @@ class Summary:
         return joined([self.sample, self.extremes])
 
     def merge(self, other: "Summary") -> "Summary":
-        """The summary of both tables together. Raises DataError where they have not the same columns."""
+        """The summary of both tables together. Raises DataError where they have not the same columns and target."""
+        if self.target != other.target:
+            raise DataError(f"the targets differ: '{self.target}' in one part, '{other.target}' in another.")
         if self.columns != other.columns:
             raise DataError(
                 f"columns differ: {', '.join(self.columns)} in one part, {', '.join(other.columns)} in another."
@@ -122,7 +132,7 @@ class Summary:
             _sample_of(a, b),
             _extremes_of(joined([a.extremes, b.extremes])),
             a.rows + b.rows,
-            a.sources + b.sources,
+            None if a.sources is None or b.sources is None else a.sources + b.sources,
         )
 
     def named(self, labels: tuple[Any, ...] | None) -> "Summary":
@@ -137,13 +147,13 @@ class Summary:
         """The same with y read as a number, and no label. Raises DataError for labels that are none, or missing."""
         if self.labels is None:
             return self
-        strange = next((v for v in self.labels if isinstance(v, bool) or not isinstance(v, int | float)), None)
+        strange = next((v for v in self.labels if not isinstance(v, int | float) or not np.isfinite(v)), None)
         if strange is not None:
             raise DataError(
-                f"the response '{self.target}' must be numeric, got {strange!r}; for labels use a model of labels, "
-                "such as softmax_regression."
+                f"the response '{self.target}' must be a finite number, got {strange!r}; for labels use a model of "
+                "labels, such as softmax_regression."
             )
-        if np.any(self.label == len(self.labels)) or not self.labels:
+        if self.hidden or not self.labels:
             raise DataError(f"the response '{self.target}' is missing in some rows; drop them or fill it in.")
         values = np.array(self.labels, dtype=np.float64)
         sample, extremes = (recoded(part, None) for part in (self.sample, self.extremes))
@@ -159,7 +169,7 @@ class Summary:
 
     def with_covariances(self) -> "Summary":
         """The same with whole scatter matrices, for which rows that were summarised without are read again."""
-        if self.moments is None or self.full or not self.sources:
+        if self.moments is None or self.full or self.sources is None:
             return self
         again = reduce(Summary.merge, (summary_of(p, self.columns, self.target, full=True) for p in self.parts()))
         return replace(self, label=again.label, seen=again.seen, moments=again.moments)
@@ -189,7 +199,10 @@ def summary_of(part: Part, columns: tuple[str, ...], target: str, *, full: bool)
         ends = np.concatenate([found.least, found.most])
     except FloatingPointError:
         refuse_infinite(part.x, columns, part.name)
-        raise
+        row = np.flatnonzero(np.isinf(part.y))[0]
+        raise DataError(
+            f"row {part.name(row)}: the response '{target}' is {part.y[row]}; drop the row or fill it in."
+        ) from None
     except TooManyPatterns:
         label, moments = np.unique(code).astype(int), None
         seen = np.zeros((len(label), len(columns)), dtype=bool)
@@ -225,10 +238,19 @@ def recoded(part: Part, labels: tuple[Any, ...] | None) -> Part:
 
 
 def _union(a: tuple[Any, ...] | None, b: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
-    if a is None or a == b:
+    if a is None:
         return a
+    kinds = [{_kind(name): name for name in names} for names in (a, b)]
+    if a and b and kinds[0].keys() != kinds[1].keys():
+        one, other = (next(iter(kind.items())) for kind in kinds)
+        raise DataError(f"labels are {one[0]} in one part ({one[1]!r}), {other[0]} in another ({other[1]!r}); use one.")
     new = [name for name in b if name not in a]
     return read_labels([*a, *new])[1] if new else a
+
+
+def _kind(label: Any) -> str:
+    kinds = {bool: "True or False", str: "text", int: "a number", float: "a number"}
+    return kinds.get(type(label), type(label).__name__)
 
 
 def _with_column(of: Moments, value: np.ndarray) -> Moments:

@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -104,7 +104,7 @@ def _sums(
     starts = range(0, len(label), BLOCK)
     # The cores are taken by blocks, and BLAS would start as many threads again in each.
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
-        for sums, least, most in _few_ahead(pool, block, starts):
+        for sums, least, most in few_ahead(pool, block, starts):
             low.append(least)
             high.append(most)
             for key, new in sums.items():
@@ -115,7 +115,7 @@ def _sums(
     return total, _where(parts, np.array(low), np.nanargmin), _where(parts, np.array(high), np.nanargmax)
 
 
-def _few_ahead(pool: ThreadPoolExecutor, block: Callable, starts: range) -> Iterable:
+def few_ahead(pool: ThreadPoolExecutor, block: Callable, starts: Iterable) -> Iterator:
     """The blocks' results in order, while no more than a few are under way."""
     waiting = []
     for start in starts:

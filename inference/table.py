@@ -77,7 +77,8 @@ def _array(x: Any, schema: Schema | None) -> tuple[np.ndarray, tuple[str, ...]]:
         copy = schema is None and raw.nbytes < LARGE
         values = raw.astype(raw.dtype if raw.dtype in FLOATS else np.float64, copy=copy)
     except (TypeError, ValueError):
-        raise DataError(f"expected a table of numbers, got {type(x).__name__}; leave out or encode text.") from None
+        hint = "call its .collect() first" if hasattr(x, "collect") else "leave out or encode text"
+        raise DataError(f"expected a table of numbers, got {type(x).__name__}; {hint}.") from None
     values = values[:, None] if values.ndim == 1 else values
     if values.ndim != 2:
         raise DataError(f"expected a table of rows and columns, got an array of shape {values.shape}.")
@@ -127,10 +128,10 @@ def _numbers(column: Any, name: str, native: Any) -> np.ndarray:
 def first_without_number(values: Sequence[Any]) -> int | None:
     """Where the first entry that is no number is, preferably text that does not even read as one; None without one."""
     strange = [i for i, v in enumerate(values) if not (missing(v) or isinstance(v, int | float))]
-    return next((i for i in strange if not _reads_as_number(values[i])), next(iter(strange), None))
+    return next((i for i in strange if not reads_as_number(values[i])), next(iter(strange), None))
 
 
-def _reads_as_number(value: Any) -> bool:
+def reads_as_number(value: Any) -> bool:
     try:
         float(value)
     except (TypeError, ValueError):
@@ -282,8 +283,6 @@ def read_response(y: Any, target: str) -> np.ndarray:
         raise DataError(
             f"row {row_name(y, bad[0])}: the response '{target}' is {numbers[bad[0]]}; drop the row or fill it in."
         )
-    if len(numbers) and np.all(numbers == numbers[0]):
-        raise DataError(f"the response '{target}' is {numbers[0]:g} in every row; there is nothing to explain.")
     return numbers
 
 

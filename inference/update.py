@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .errors import DataError
 from .frame import frame_summary
+from .stream import is_stream, summarise
 from .structure import Structure
 from .summary import Summary
 from .table import read_labels, read_response
@@ -18,13 +20,22 @@ if TYPE_CHECKING:
 def update(fit: "Fit", x: Any, y: Any, weights: Any) -> "Fit":
     """The fit of the old rows and of (x, y) together."""
     new = x
-    if not isinstance(x, Summary):
+    if is_stream(x):
+        new = summarise(x, target=fit.schema.target if fit.shape.has_y else None, features=fit.schema.columns)
+    elif not isinstance(x, Summary):
         read_y = partial(_read_y, fit.shape)
         new = frame_summary(x, y, read_y, weights, schema=fit.schema, full=fit.summary.full)
-    total = fit.summary.merge(new)
+    total = fit.summary.merge(new.with_covariances() if fit.summary.full else new)
+    if fit.needs_rows:
+        return fit.refit(fit.model, total)
+    if total.hidden:
+        raise DataError(
+            "rows with a hidden label cannot be added to moments, as each of them counts for itself; name their labels "
+            "or fit all rows together."
+        )
     # Rows in memory are left behind; without them, what files hold would not be all rows either.
-    left = () if any(isinstance(source, tuple) for source in total.sources) else total.sources
-    return fit.refit(fit.model, total if fit.needs_rows else replace(total, sources=left))
+    in_files = total.sources is not None and not any(isinstance(source, tuple) for source in total.sources)
+    return fit.refit(fit.model, total if in_files else replace(total, sources=None))
 
 
 def _read_y(shape: Structure, y: Any, target: str, columns: int) -> tuple[np.ndarray, tuple[Any, ...] | None]:

@@ -122,9 +122,10 @@ def _batches(problem: Problem, batch: int, seed: int) -> tuple[Callable[[], Iter
         return partial(minibatch.blocks, every), minibatch.batches(every, batch, seed)
 
     def parts() -> Iterator[Rows]:
-        return (problem.lay(part, pad=False) for part in problem.own.parts())
+        return (problem.lay(part, coarse=True) for part in problem.own.parts())
 
-    return lambda: chain.from_iterable(map(minibatch.blocks, parts())), minibatch.streamed_batches(parts, batch, seed)
+    passes = lambda: chain.from_iterable(map(minibatch.blocks, parts()))  # noqa: E731  made anew for each pass
+    return passes, minibatch.streamed_batches(problem, batch, seed)
 
 
 def elbo_verdict(losses: np.ndarray) -> tuple[dict[str, float], list[str]]:

@@ -12,7 +12,7 @@ from bayeszoo.inference.moments import sigma_points, spread_rows
 from bayeszoo.inference.problem import Problem
 from bayeszoo.inference.recombine import recombine
 from bayeszoo.inference.standin import reweighted
-from bayeszoo.inference.summary import Part
+from bayeszoo.inference.summary import Part, summary_of
 from bayeszoo.inference.sweep import one_pass
 from bayeszoo.inference.target import log_target
 from bayeszoo.models import (
@@ -327,7 +327,9 @@ def test_a_label_that_the_tried_rows_miss_is_kept():
     label = np.sort(np.r_[rng.integers(2, size=5000), 2, 2, 2])
     rows = Part(rng.normal(size=(5003, 3)), label, (0, 1, 2), None, str)
     points = rng.normal(size=(256, 3))
-    small = reweighted(lambda some: some.x @ points.T, rows.take(np.arange(4000)), [rows])
+    small = reweighted(
+        lambda some: some.x @ points.T, rows.take(np.arange(4000)), summary_of(rows, ("a", "b", "c"), "y", full=False)
+    )
     assert len(small.x) <= 2 * 4 + 3
     weights = small.weights
     np.testing.assert_allclose(np.bincount(small.y, weights), np.bincount(label), rtol=1e-9)

@@ -12,9 +12,9 @@ import numpyro.distributions as dist
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from bayeszoo.inference import DataError, laplace, map_estimate, mle, summarise, svi
+from bayeszoo.inference import DataError, ModelError, laplace, map_estimate, mle, summarise, svi
 from bayeszoo.inference import summary as summaries
-from bayeszoo.models import fixed_variance_mixture, gaussian_naive_bayes, linear_regression
+from bayeszoo.models import fixed_variance_mixture, gaussian_naive_bayes, linear_regression, softmax_regression
 from bayeszoo.workflow import store
 
 RNG = np.random.default_rng(0)
@@ -73,7 +73,10 @@ def test_a_fit_of_files_is_that_of_their_rows(tmp_path):
     np.testing.assert_allclose(
         again.log_label_posterior(X[:5]).values, streamed.log_label_posterior(X[:5]).values, rtol=1e-12
     )
-    same_moments(again.summary.merge(summarise(paths[0], target="kind")), summarise([*paths, paths[0]], target="kind"))
+    twice = again.summary.merge(summarise(HOLES[FEATURES], HOLES["kind"]))
+    same_moments(twice, summarise(paths, target="kind").merge(summarise(paths, target="kind")))
+    with pytest.raises(DataError, match="named twice"):
+        summarise([*paths, paths[0]], target="kind")
 
 
 def test_a_label_that_is_a_number_is_a_response_of_a_model_of_one(tmp_path):
@@ -169,10 +172,15 @@ def test_more_patterns_of_missing_cells_than_groups_are_no_moments():
     np.testing.assert_allclose(spec.scale, np.nanstd(x, axis=0), rtol=1e-12)
 
 
-def test_batches_of_a_file_lead_to_the_posterior_of_its_rows(tmp_path):
-    """Means and sds of 4,000 draws beside those of Laplace's; tolerances as in test_minibatch."""
+def test_batches_of_files_lead_to_the_posterior_of_their_rows(tmp_path):
+    """Means and sds of 4,000 draws beside those of Laplace's; tolerances as in test_minibatch.
+
+    The files are of many sizes, and in the first and largest x is narrow, so that a file alone says little of b.
+    """
     x, y = RNG.normal(size=(20_000, 1)), RNG.standard_t(4, size=20_000)
-    written(tmp_path, pd.DataFrame({"a": x[:, 0], "y": y}), parts=2)
+    x[:15_000] *= 0.05
+    for i, rows in enumerate(np.split(np.arange(20_000), [15_000, 15_005, 15_010, 19_000])):
+        pd.DataFrame({"a": x[rows, 0], "y": y[rows]}).to_parquet(tmp_path / f"{i}.parquet")
     batched = svi(student, tmp_path, target="y", batch=256, steps=200)
     whole = laplace(student, x, y)
     assert batched.compression.startswith("all 20000 rows")
@@ -227,16 +235,18 @@ def test_what_a_bad_part_is_told_by(tmp_path):
     bad = TABLE.copy()
     bad.loc[8_765, "x"] = np.inf
     bad.to_parquet(tmp_path / "bad.parquet")
-    with pytest.raises(DataError, match=r"row 8765 of bad.parquet, column 'x' is inf"):
+    with pytest.raises(DataError, match=r"row 8765 of '.*bad.parquet', column 'x' is inf"):
         summarise(tmp_path / "bad.parquet", target="kind")
     TABLE.head(20_000).astype({"x": object}).assign(x="no").to_csv(tmp_path / "text.csv", index=False)
-    with pytest.raises(DataError, match=r"text.csv' cannot be read: In CSV column #1"):
+    with pytest.raises(DataError, match=r"column 'x' holds 'no' in row 0 of '.*text.csv', which is no number"):
         summarise(tmp_path / "text.csv", target="kind")
-    with pytest.raises(DataError, match=r"column 'kind' of part-0.parquet holds 'ant', which is no number"):
+    with pytest.raises(
+        DataError, match=r"column 'kind' holds 'ant' in row 0 of '.*part-0.parquet', which is no number"
+    ):
         summarise(paths[0])
     bad.loc[8_765, "x"] = np.nan
     bad.drop(columns="kind").to_parquet(tmp_path / "bad.parquet")
-    with pytest.raises(DataError, match=r"row 8765 of bad.parquet, column 'x' is missing, and linear_regression"):
+    with pytest.raises(DataError, match=r"row 8765 of '.*bad.parquet', column 'x' is missing, and linear_regression"):
         mle(linear_regression, tmp_path / "bad.parquet", target="z")
 
 
@@ -301,3 +311,115 @@ def test_a_cluster_that_loses_a_worker_has_the_same_moments(tmp_path):
         with pytest.raises(DataError, match=r"row 500 of partition 2, column 'x' is inf"):
             summarise(dd.from_pandas(bad, npartitions=4), target="kind", client=client)
     same_moments(summarise(frame, target="kind"), want)
+
+
+def test_a_stored_fit_does_not_take_new_rows_for_all(tmp_path):
+    """Its old rows are in no file that it knows, and its likelihood needs them."""
+    paths = written(tmp_path, TABLE[["w", "y", "kind"]].iloc[:: ROWS // 300])
+    fit = map_estimate(softmax_regression, paths, target="kind")
+    store.save(fit, tmp_path / "run")
+    with pytest.raises(DataError, match="no longer at hand"):
+        store.load(tmp_path / "run").update(TABLE[["w", "y"]].iloc[:50], TABLE["kind"].iloc[:50])
+
+
+def test_a_regression_takes_a_row_more(tmp_path):
+    """Whole scatter matrices are kept where they were needed, in a stored fit, too."""
+    x, y = TABLE[["w", "x"]], TABLE["z"]
+    fit = mle(linear_regression, x.iloc[:-1], y.iloc[:-1])
+    store.save(fit, tmp_path)
+    for old in (fit, store.load(tmp_path)):
+        new = old.update(x.iloc[-1:], y.iloc[-1:])
+        assert new.summary.rows == ROWS
+        for name, value in mle(linear_regression, x, y).params.items():
+            np.testing.assert_allclose(new.params[name], value, rtol=1e-8, atol=1e-10)
+    with pytest.raises(DataError, match="rows with a hidden label"):
+        mle(gaussian_naive_bayes, X, LABEL).update(X[:5])
+
+
+def test_a_response_that_is_all_but_exact_keeps_its_rows():
+    """Noise of a millionth: its variance is a 1e-12th of that of y, and as much of it as rounding would be lost."""
+    x = RNG.normal(size=(4_000, 2))
+    noise = 1e-6 * RNG.normal(size=4_000)
+    fit = mle(linear_regression, x, x @ [1.0, 2.0] + noise)
+    assert fit.compression.startswith("all 4000 rows")
+    np.testing.assert_allclose(fit.params["sigma"].item(), noise.std(), rtol=2e-3)
+
+
+def test_row_labels_of_pandas_are_no_feature(tmp_path):
+    shuffled = TABLE.sample(frac=1.0, random_state=0)
+    shuffled.to_parquet(tmp_path / "a.parquet")
+    assert summarise(tmp_path, target="kind").columns == tuple(FEATURES)
+    shuffled.to_csv(tmp_path / "a.csv")
+    with pytest.raises(DataError, match="a column without a name, as an index has"):
+        summarise(tmp_path / "a.csv", target="kind")
+    with pytest.raises(DataError, match="holds both kinds of files"):
+        summarise(tmp_path, target="kind")
+
+
+def test_labels_of_two_kinds_are_not_mixed(tmp_path):
+    table = TABLE[FEATURES].iloc[:300]
+    for name, label in (("a", 1), ("b", "1"), ("c", True)):
+        table.assign(kind=[label] * 300).to_parquet(tmp_path / f"{name}.parquet")
+    for name, other in (("b", "text"), ("c", "True or False")):
+        with pytest.raises(DataError, match=f"labels are a number in one part .1., {other} in another"):
+            summarise([tmp_path / "a.parquet", tmp_path / f"{name}.parquet"], target="kind")
+    with pytest.raises(DataError, match="the targets differ"):
+        summarise(table, [1] * 300).merge(summarise(table, [1] * 300, target="other"))
+
+
+def test_features_are_chosen_alike_everywhere(tmp_path):
+    (path,) = written(tmp_path, TABLE, parts=1)
+    in_memory = summarise(TABLE[FEATURES], TABLE["kind"], features=["y", "w"])
+    same_moments(in_memory, summarise(path, target="kind", features=["y", "w"]))
+    assert in_memory.columns == ("y", "w")
+    for features, said in ((["y", "y"], "asked for twice"), ("yw", "several names"), ([], "no column")):
+        for data in (TABLE[FEATURES], path):
+            with pytest.raises(DataError, match=said):
+                summarise(data, features=features)
+    with pytest.raises(DataError, match="'kind' is asked for twice"):
+        summarise(path, features=["y", "kind"], target="kind")
+
+
+def test_a_rare_kind_of_row_that_the_sample_misses_is_not_lost():
+    """200,000 rows, 4 of which have a level of a factor that 5,000 of them likely miss; 30 more cells say so."""
+
+    def factor(x, y=None):
+        a = numpyro.sample("a", dist.Normal(0, 10).expand([20]).to_event(1))
+        s = numpyro.sample("s", dist.HalfNormal(3))
+        numpyro.sample("y", dist.Normal(a[x[:, 0].astype(int)], s), obs=y)
+
+    group = RNG.integers(19, size=200_000)
+    group[[7, 70_000, 140_000, 199_999]] = 10  # a level between others, which no extreme shows
+    group[np.flatnonzero(group == 10)[4:]] = 11
+    y = 5.0 * (group == 10) + 0.5 * RNG.normal(size=200_000)
+    fit = map_estimate(factor, group[:, None].astype(float), y)
+    assert ": exact to" in fit.compression
+    for k in (3, 10):
+        np.testing.assert_allclose(fit.params["a"][0, 0, k], y[group == k].mean(), rtol=0.01, atol=1e-3)
+    residual = y - pd.Series(y).groupby(group).transform("mean")
+    np.testing.assert_allclose(fit.params["s"].item(), residual.std(), rtol=1e-3)
+
+
+def test_a_prior_that_looks_at_the_table_takes_no_weights():
+    def looks(x, y=None):
+        b = numpyro.sample("b", dist.Normal(0, x[:, 0].std()))
+        numpyro.sample("y", dist.Normal(b * x[:, 0], 1.0), obs=y)
+
+    with pytest.raises(ModelError, match="a row stands once and not as often as its weight says"):
+        mle(looks, X[:50, :1], X[:50, 1], weights=np.full(50, 2.0))
+
+
+def test_what_files_must_not_be(tmp_path):
+    table = TABLE[FEATURES].iloc[:300].assign(few=[0.0, np.inf] * 150, w2="a", listed=[[1]] * 300, none=None)
+    table.to_parquet(tmp_path / "a.parquet")
+    path = tmp_path / "a.parquet"
+    cases = {
+        "must be a finite number, got inf": {"target": "few", "features": ["w"]},
+        "column 'w2' holds 'a' in row 0": {"target": "few", "features": ["w"], "weights": "w2"},
+        "'listed' of .* holds list": {"target": "listed", "features": ["w"]},
+        "weights of files is the name of a column": {"features": ["w"], "weights": np.ones(300)},
+        "has no value at all": {"features": ["w", "none"], "target": "x"},
+    }
+    for said, named in cases.items():
+        with pytest.raises(DataError, match=said):
+            mle(linear_regression, summarise(path, **named)) if "weights" not in named else summarise(path, **named)

@@ -61,6 +61,7 @@ def save(fit: Fit, folder: str | Path) -> xr.DataTree:
         "units": {name: np.asarray(getattr(spec, name)).tolist() for name in ("loc", "scale", "y_loc", "y_scale")},
         "sizes": {name: getattr(spec, name) for name in ("rows", "features", "classes")},
         "rows": fit.summary.rows,
+        "full": fit.summary.full,
         "diagnostics": fit.diagnostics,
         "needs_rows": fit.needs_rows,
         "compression": fit.compression,
@@ -96,7 +97,7 @@ def _part_arrays(prefix: str, part: Part) -> dict[str, np.ndarray]:
     return arrays if part.weights is None else {**arrays, f"{prefix}weights": part.weights}
 
 
-def _summary(arrays: dict[str, np.ndarray], schema: Schema, response: bool, rows: int) -> Summary:
+def _summary(arrays: dict[str, np.ndarray], schema: Schema, response: bool, rows: int, full: bool) -> Summary:
     names = None if response else schema.labels or ()
 
     def part(prefix: str) -> Part:
@@ -106,10 +107,10 @@ def _summary(arrays: dict[str, np.ndarray], schema: Schema, response: bool, rows
         whole = part("")
         if whole.x.shape != (rows, len(schema.columns)) or len(whole.y) != rows:
             raise ValueError(f"rows.npz has {whole.x.shape} rows and columns, not {(rows, len(schema.columns))}")
-        return summary_of(whole, schema.columns, schema.target, full=False)
+        return summary_of(whole, schema.columns, schema.target, full=full)
     moments = Moments(arrays["count"], arrays["mean"], arrays["scatter"]) if "count" in arrays else None
     kept = arrays["label"], arrays["seen"], moments, part("sample_"), part("extremes_")
-    return Summary(schema.columns, schema.target, names, *kept, rows, ())
+    return Summary(schema.columns, schema.target, names, *kept, rows, None)
 
 
 def _encode(name: str, value: Any) -> Any:
@@ -191,7 +192,7 @@ def _read(record: dict[str, Any], folder: Path) -> Fit:
         shape=shape,
         params=params,
         derived=derived,
-        summary=_summary(arrays, schema, response, record["rows"]),
+        summary=_summary(arrays, schema, response, record["rows"], record["full"]),
         sample_stats=stats,
         diagnostics=record["diagnostics"],
         needs_rows=record["needs_rows"],

@@ -23,12 +23,12 @@ from .joint import Rows, counts, lay_out, padded
 from .moments import mean_rows, sigma_points, spread_rows
 from .standin import BLOCK, counted, from_moments, reweighted
 from .structure import Structure
-from .summary import Part, Summary, summary_of
+from .summary import Part, Summary, joined, summary_of
 from .sweep import few_ahead
 from .target import lifted, log_likelihood, row_log_likelihoods
 
 EXACT = 1e-9  # relative error of a difference of two log-likelihoods that counts as none
-CHECKED = 100_000  # rows up to which the result is checked against all of them at all vectors
+CHECKED = 500_000  # rows in memory up to which all of them are checked
 
 POINTS = 256  # parameter points, half of which is the most features that are looked for
 WORTH = 1_000  # rows from which on a reweighted part of them is looked for
@@ -65,8 +65,8 @@ def compress(
 
     A group is the rows of one label with the same features missing. vectors: unconstrained parameters at which
     exactness is checked; points: others, from which the features of a row are made that a likelihood sees.
-    The summary's sample, with the extremes of each column, is tried, and what it comes to is checked on all rows: at
-    two of the vectors where they are many, and not where many are in files, as that would take another pass.
+    The summary's sample, with the extremes of each column, is tried; what it comes to is checked on all rows in memory,
+    or on CHECKED of them, but not on rows in files, as that would take another pass.
     """
     few, count = summary.few, summary.rows
     sample = summary_of(few, summary.columns, summary.target, full=True)
@@ -83,18 +83,20 @@ def compress(
             continue
         if name == COVARIANCE:
             summary = summary.with_covariances()
-        where = ""
-        if len(few.x) < count:
+        seen = len(few.x)
+        if seen < count:
             small = kind(summary)
             if small is None:
                 continue
-            if summary.sources is not None and (count <= CHECKED or summary.in_memory):
-                some = vectors if count <= CHECKED else vectors[[1, -1]]
-                blocks = _blocks(summary, full, lay)
-                error = _difference(_sum(likelihoods, some, blocks), np.asarray(likelihoods(some, rows=lay(small))))
+            if summary.in_memory:
+                looked = _evenly(summary)
+                seen, one = len(looked.x), small
+                if seen < count:
+                    one = kind(summary_of(looked, summary.columns, summary.target, full=summary.full))
+                values = _sum(likelihoods, vectors[[1, -1]], _blocks(looked, full, lay))
+                error = _difference(values, np.asarray(likelihoods(vectors[[1, -1]], rows=lay(one))))
                 errors.append(error)
-            else:
-                where = f" on a sample of {len(few.x)} rows"
+        where = "" if seen == count else f" on {seen} of them"
         if error <= EXACT:
             said = f"{count} rows as {len(small.x)}, {name}: exact to {max(error, 1e-16):.1g}{where}"
             return Compressed(small, summary, name not in GROUPWISE or summary.hidden, said)
@@ -108,15 +110,24 @@ def _why(model: Declared, errors: list[float]) -> str:
     return "too few to gain by less, or hidden labels and no two rows alike"
 
 
-def _blocks(summary: Summary, like: Rows, lay: Callable[..., Rows]) -> Iterator[Rows]:
-    """All rows, as many at a time, known and hidden, as ``like`` has, for the program that it has compiled."""
+def _evenly(summary: Summary) -> Part:
+    """All rows that lie in memory, or CHECKED of them, evenly."""
+    parts, most = list(summary.parts()), min(1.0, CHECKED / summary.rows)
+    if most == 1.0:
+        return parts[0] if len(parts) == 1 else joined(parts)
+    return joined([p.take(np.linspace(0, len(p.x) - 1, max(1, round(most * len(p.x)))).astype(int)) for p in parts])
+
+
+def _blocks(part: Part, like: Rows, lay: Callable[..., Rows]) -> Iterator[Rows]:
+    """The rows, as many at a time, known and hidden, as ``like`` has, for the program that it has compiled."""
     size = [n or like.x.shape[0] for n in counts(like)]
-    for part in summary.parts():
-        hidden = part.y < 0 if summary.labels is not None and summary.hidden else np.zeros(len(part.x), dtype=bool)
-        kinds = np.flatnonzero(~hidden), np.flatnonzero(hidden)
-        for i in range(max(-(-len(index) // n) for index, n in zip(kinds, size, strict=True))):
-            index = np.concatenate([index[i * n : (i + 1) * n] for index, n in zip(kinds, size, strict=True)])
-            yield _padded_like(lay(part.take(index), pad=False), like)
+    hidden = (
+        part.y < 0 if part.labels is not None and like.y.shape[0] < like.x.shape[0] else np.zeros(len(part.x), bool)
+    )
+    kinds = np.flatnonzero(~hidden), np.flatnonzero(hidden)
+    for i in range(max(-(-len(index) // n) for index, n in zip(kinds, size, strict=True))):
+        index = np.concatenate([index[i * n : (i + 1) * n] for index, n in zip(kinds, size, strict=True)])
+        yield _padded_like(lay(part.take(index), pad=False), like)
 
 
 def _padded_like(rows: Rows, like: Rows) -> Rows:

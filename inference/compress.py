@@ -43,13 +43,15 @@ GROUPWISE = {
 
 class Compressed(NamedTuple):
     """What compression came to: few rows, or None for all; the summary, with the covariances that it took; whether
-    moments alone would not do; and a sentence on what was done.
+    moments alone would not do; a sentence on what was done; and how far from exact the sample's few rows are at another
+    vector, which random ones do not tell where rows fit so well that their moments cancel.
     """
 
     part: Part | None
     summary: Summary
     needs_rows: bool
     said: str
+    error_at: Callable[[np.ndarray], float] | None = None
 
 
 def compress(
@@ -76,8 +78,8 @@ def compress(
         small = kind(sample)
         if small is None or len(small.x) > len(few.x) // 2:
             continue
-        one = _padded_like(lay(small), full)
-        error = _difference(*(np.asarray(likelihoods(vectors, rows=rows)) for rows in (full, one)))
+        error_at = partial(_error_at, likelihoods, vectors, full, _padded_like(lay(small), full))
+        error = error_at(vectors[0])
         errors.append(error)
         if not error <= EXACT:
             continue
@@ -99,7 +101,7 @@ def compress(
         where = "" if seen == count else f" on {seen} of them"
         if error <= EXACT:
             said = f"{count} rows as {len(small.x)}, {name}: exact to {max(error, 1e-16):.1g}{where}"
-            return Compressed(small, summary, name not in GROUPWISE or summary.hidden, said)
+            return Compressed(small, summary, name not in GROUPWISE or summary.hidden, said, error_at)
     return Compressed(None, summary, True, f"all {count} rows: {_why(model, errors)}")
 
 
@@ -163,6 +165,14 @@ def _kinds(
         each = partial(_each_row, np.asarray(points), spec, model, shape, partly)
         kinds["some of the rows, reweighted"] = partial(reweighted, each, few)
     return kinds
+
+
+def _error_at(
+    likelihoods: Callable[..., Array], vectors: np.ndarray, full: Rows, few: Rows, vector: np.ndarray
+) -> float:
+    """How far from exact few rows are, at a vector and at others."""
+    vectors = np.stack([vector, *vectors[1:]])
+    return _difference(*(np.asarray(likelihoods(vectors, rows=rows)) for rows in (full, few)))
 
 
 def _difference(a: np.ndarray, b: np.ndarray) -> float:

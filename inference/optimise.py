@@ -195,9 +195,19 @@ def find_mode(
         value, gradient = _value_and_gradient(jnp.asarray(u), scale, spec, rows, **target)
         return float(value), np.asarray(gradient)
 
+    def hessian_of(u: np.ndarray, rows: Rows) -> np.ndarray:
+        return np.asarray(_hessian(jnp.asarray(u), scale, spec, rows, **target))
+
     def axes_of(u: np.ndarray, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
-        curvature, axes = np.linalg.eigh(np.asarray(_hessian(jnp.asarray(u), scale, spec, rows, **target)))
-        return np.where(np.abs(curvature) > 1e-9 * np.abs(curvature).max(), curvature, 0.0), axes
+        """Curvatures l and axes A of the Hessian H, A' H A = diag(l), each parameter first scaled to curvature one.
+
+        Unscaled, the flat directions of one parameter drown in the rounding errors of another's curvature.
+        """
+        hessian = hessian_of(u, rows)
+        diagonal = np.abs(np.diagonal(hessian))
+        width = 1 / np.sqrt(np.maximum(diagonal, 1e-9 * max(diagonal.max(), 1e-9)))
+        curvature, axes = np.linalg.eigh(width[:, None] * hessian * width)
+        return np.where(np.abs(curvature) > 1e-9 * np.abs(curvature).max(), curvature, 0.0), width[:, None] * axes
 
     def newton_step(u: np.ndarray, gradient: np.ndarray, rows: Rows) -> tuple[np.ndarray, float]:
         """The step, and how steep the objective is along directions that it leaves out for want of curvature."""
@@ -250,7 +260,7 @@ def find_mode(
             f"the optimiser ended with about {gap:.2g} nats still to gain, as where a density grows without bound; "
             "use map_estimate or nuts, or more informative priors."
         )
-    if not target["prior"] and _rises(f, partial(axes_of, rows=curved), u, value):
+    if not target["prior"] and _rises(f, partial(hessian_of, rows=curved), u, value):
         raise NoMaximumError(
             "the likelihood has no maximum: it keeps rising as the parameters grow, as when labels are separable, a "
             "label is in no row, or there are more parameters than rows; use map_estimate, or more informative priors."
@@ -276,7 +286,7 @@ def _nothing(value: float) -> float:
     return max(NOTHING, 4 * np.finfo(float).eps * abs(value))
 
 
-def _rises(f: Callable, axes_of: Callable, u: np.ndarray, value: float) -> bool:
+def _rises(f: Callable, hessian_of: Callable, u: np.ndarray, value: float) -> bool:
     """Whether the loss never turns up again along some direction that matters (a direction of recession).
 
     Candidates are the directions without curvature and u itself. One along which nothing changes either way is only
@@ -287,7 +297,7 @@ def _rises(f: Callable, axes_of: Callable, u: np.ndarray, value: float) -> bool:
     def directions() -> Iterator[np.ndarray]:
         yield u
         if u.size <= 5 * DENSE:  # a whole Hessian once is affordable where one each step is not
-            curvature, axes = axes_of(u)
+            curvature, axes = np.linalg.eigh(hessian_of(u))
             yield from np.linalg.norm(u) * axes[:, curvature < 1e-6 * max(curvature.max(), 1e-9)].T
 
     for step in directions():

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .compress import POINTS, Compressed, compress
+from .compress import EXACT, POINTS, Compressed, compress
 from .declare import declare
 from .devices import shared, spread
 from .errors import DataError, FitWarning, ModelError
@@ -71,23 +71,24 @@ class Problem:
         self.table = self.few if self.reads_table else take(self.few, np.arange(1))
         self._check_rows_independent(len(few.x))
         self._check_nothing_looks_at_what_is_missing()
-        self._place(compression, sampled)
+        self._sampled = sampled
+        none = Compressed(None, self.summary, True, "all rows, as asked for")
+        self._place(self._compressed() if compression else none)
 
-    def _place(self, compression: bool, sampled: bool) -> None:
+    def _place(self, found: Compressed) -> None:
         """The rows that programs see: fewer with the same likelihood, a sample, or all, on all devices."""
-        fewer, self.needs_rows, self.compression = None, True, "all rows, as asked for"
-        if compression:
-            fewer, self.summary, self.needs_rows, self.compression = self._compressed()
+        fewer, self.summary, self.needs_rows, self.compression, self._error_at = found
         self.compressed = fewer is not None
         if fewer is not None:
             self.rows = self.lay(fewer)
             return
-        if self.reads_table and (sampled or jax.process_count() > 1):
+        if self.reads_table and (self._sampled or jax.process_count() > 1):
             raise ModelError(
                 f"a prior or deterministic site of {self.model.name} looks at the table, of which each "
-                f"{'batch' if sampled else 'process'} sees a part; take what it needs from spec, or as a number."
+                f"{'batch' if self._sampled else 'process'} sees a part; take what it needs from spec, or as a number."
             )
-        if sampled:
+        if self._sampled:
+            self.rows = self.few
             return
         every = self.everything()
         if jax.device_count() > 1 and not self.reads_table:
@@ -95,6 +96,15 @@ class Problem:
             self.compression += f"; {self.summary.rows} rows spread over {self.rows.blocks} devices"
         else:
             self.rows = every if self.reads_table else padded(every)
+
+    def tells_apart_at(self, vector: np.ndarray) -> bool:
+        """Whether the likelihood at a vector tells the few rows from those they stand for, which then come back."""
+        error = self._error_at(vector) if self._error_at else 0.0
+        if error <= EXACT:
+            return False
+        said = f"all {self.summary.rows} rows: at the mode, fewer are exact to no more than {error:.1g}"
+        self._place(Compressed(None, self.summary, True, said))
+        return True
 
     @property
     def keywords(self) -> dict[str, Any]:

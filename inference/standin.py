@@ -10,7 +10,6 @@ from .structure import Structure
 from .summary import Part, Summary, joined
 
 BLOCK = 2_000  # rows that are recombined at a time
-LOST = 1e-9  # share of a response's variance about its best line below which moments do not hold it
 GLANCE = 512  # rows that are looked at first
 RARE = 20  # rows of a label up to which they stay as they are
 FLAT = 1e-11  # relative singular value that counts as none
@@ -32,8 +31,6 @@ def from_moments(
     if len(there) == 0:
         return None
     moments = summary.moments.take(there)
-    if points is sigma_points and summary.labels is None and any(map(_all_but_exact, moments.scatter)):
-        return None
     z, group, weights = points(moments)
     columns = len(summary.columns)
     y = z[:, columns] if summary.labels is None else summary.label[there][group]
@@ -44,14 +41,6 @@ def from_moments(
     if summary.sources is None:
         return None
     return joined([few, *(part.take(np.flatnonzero(part.y < 0)) for part in summary.parts())])
-
-
-def _all_but_exact(scatter: np.ndarray) -> bool:
-    """Whether the last column is so nearly a linear function of the others that rounding takes what is left of it."""
-    root = np.sqrt(np.maximum(np.diagonal(scatter), 1e-300))
-    correlation = scatter / np.outer(root, root)
-    weights, *_ = np.linalg.lstsq(correlation[:-1, :-1], correlation[:-1, -1], rcond=1e-12)
-    return bool(1 - weights @ correlation[:-1, -1] < LOST)
 
 
 def counted(summary: Summary) -> Part | None:

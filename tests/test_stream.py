@@ -2,7 +2,7 @@
 
 import os
 import signal
-import warnings
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -13,7 +13,7 @@ import numpyro.distributions as dist
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from bayeszoo.inference import DataError, FitWarning, ModelError, laplace, map_estimate, mle, summarise, svi
+from bayeszoo.inference import DataError, ModelError, laplace, map_estimate, mle, summarise, svi
 from bayeszoo.inference import summary as summaries
 from bayeszoo.models import fixed_variance_mixture, gaussian_naive_bayes, linear_regression, softmax_regression
 from bayeszoo.workflow import store
@@ -339,13 +339,15 @@ def test_a_regression_takes_a_row_more(tmp_path):
 
 def test_a_response_that_is_all_but_exact_keeps_its_rows():
     """Noise of a millionth: its variance is a 1e-12th of that of y, and as much of it as rounding would be lost."""
-    x = RNG.normal(size=(4_000, 2))
-    noise = 1e-6 * RNG.normal(size=4_000)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FitWarning)  # a sigma that small beside its prior leaves a slope
-        fit = mle(linear_regression, x, x @ [1.0, 2.0] + noise)
-    assert "covariance" not in fit.compression
-    np.testing.assert_allclose(fit.params["sigma"].item(), noise.std(), rtol=2e-3)
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(4_000, 2))
+    y = x @ [1.0, 2.0] + 1e-6 * rng.normal(size=4_000)
+    least = np.linalg.lstsq(np.column_stack([np.ones(4_000), x]), y)[1]
+    fit = mle(linear_regression, x, y)
+    assert fit.compression.startswith("all 4000 rows: at the mode, fewer are exact to no more than")
+    np.testing.assert_allclose(fit.params["sigma"].item(), np.sqrt(least / 4_000).item(), rtol=1e-6)
+    with pytest.raises(DataError, match="no longer at hand"):
+        mle(linear_regression, replace(summarise(x, y), sources=None))
 
 
 def test_row_labels_of_pandas_are_no_feature(tmp_path):

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import jax
 import numpy as np
 
+from .arithmetic import arithmetic
 from .fit import Fit
 from .modes import search, whitening
 from .problem import Problem
@@ -15,7 +15,7 @@ from .table import whole
 
 def _point(refit: partial, prior: bool, seed: int, *data: Any, **named: Any) -> Fit:
     seed = whole(seed, "seed", 0)
-    with jax.enable_x64(True):
+    with arithmetic():
         problem = Problem(*data, **named)
         mode, _ = search(problem, seed, prior=prior, jacobian=False)
         return problem.fit(refit, mode.vector[None], 1, mode.diagnostics, mode.warning)
@@ -79,7 +79,7 @@ def laplace(
     MacKay 2003, chapter 27. Arguments as in mle; chains x draws independent draws.
     """
     seed, chains, draws = whole(seed, "seed", 0), whole(chains, "chains", 1), whole(draws, "draws", 1)
-    with jax.enable_x64(True):
+    with arithmetic():
         problem = Problem(model, x, y, target=target, labels=labels, weights=weights, compression=compress)
         mode, _ = search(problem, seed, prior=True, jacobian=True)
         noise = np.random.default_rng(seed).normal(size=(chains * draws, problem.shape.size))

@@ -13,6 +13,7 @@ import numpy as np
 from jax import Array
 from numpyro.infer.hmc import hmc
 
+from .arithmetic import arithmetic
 from .declare import Declared
 from .errors import FitWarning
 from .fit import Fit
@@ -107,7 +108,7 @@ def nuts(
     """
     seed, chains, draws = whole(seed, "seed", 0), whole(chains, "chains", 1), whole(draws, "draws", 4)
     warmup = whole(warmup, "warmup", 10)
-    with jax.enable_x64(True):
+    with arithmetic():
         problem = Problem(model, x, y, target=target, labels=labels, weights=weights, compression=compress)
         centre, whiten, places, preconditioned = precondition(problem, seed)
         start, advance = _nuts_programs(problem.model, problem.shape, warmup)

@@ -9,8 +9,8 @@ from functools import partial
 
 import numpy as np
 from scipy import sparse
-from threadpoolctl import threadpool_limits
 
+from .arithmetic import one_blas_thread
 from .moments import Moments, outer
 
 BLOCK = 16_384  # rows at a time: with 20 columns, what a core's cache holds
@@ -103,7 +103,7 @@ def _sums(
     low, high = [], []
     starts = range(0, len(label), BLOCK)
     # The cores are taken by blocks, and BLAS would start as many threads again in each.
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with one_blas_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:
         for sums, least, most in few_ahead(pool, block, starts):
             low.append(least)
             high.append(most)

@@ -16,6 +16,7 @@ from numpyro.infer import SVI, Trace_ELBO, init_to_value
 from numpyro.infer.autoguide import AutoMultivariateNormal
 
 from . import minibatch
+from .arithmetic import arithmetic
 from .declare import Declared
 from .errors import DataError
 from .fit import Fit
@@ -88,7 +89,7 @@ def svi(
         batch = whole(batch, "batch", 1)
         if jax.process_count() > 1:
             raise DataError("batch is for one process; leave it out, as several processes share the rows.")
-    with jax.enable_x64(True):
+    with arithmetic():
         data = {"target": target, "labels": labels, "weights": weights, "compression": compress}
         problem = Problem(model, x, y, **data, sampled=batch is not None)
         if batch is not None and batch > problem.summary.rows:

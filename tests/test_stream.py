@@ -311,6 +311,14 @@ def test_a_cluster_that_loses_a_worker_has_the_same_moments(tmp_path):
         bad.loc[5_000, "x"] = np.inf
         with pytest.raises(DataError, match=r"row 500 of partition 2, column 'x' is inf"):
             summarise(dd.from_pandas(bad, npartitions=4), target="kind", client=client)
+
+        class Fatal(readers.File):
+            def parts(self, columns):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        cluster.scheduler.allowed_failures = 0
+        with pytest.raises(DataError, match="part-6.parquet': every worker that read it died"):
+            list(stream._on_workers(client, [files[0], Fatal(paths[6])], columns, True))
     same_moments(summarise(frame, target="kind"), want)
 
 

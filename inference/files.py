@@ -165,10 +165,14 @@ class File:
 
     def _csv(self, columns: Columns) -> Iterator["pa.RecordBatch"]:
         import pyarrow as pa
+        from pyarrow import csv
 
         numbers = [*columns.features, *([columns.weights] if columns.weights else [])]
         try:
-            yield from self._csv_as(columns.names, {name: pa.float64() for name in numbers})
+            with csv.open_csv(self.path) as reader:  # True and False are numbers, too
+                found = {name: reader.schema.field(name).type for name in numbers}
+            types = {name: kind if pa.types.is_boolean(kind) else pa.float64() for name, kind in found.items()}
+            yield from self._csv_as(columns.names, types)
         except (pa.ArrowException, OSError) as error:
             raise self._strange_cell(numbers) or _unreadable(self.path, error) from error
 
@@ -304,6 +308,8 @@ def _labels(column: "pa.Array", target: str, where: str) -> tuple[np.ndarray, tu
         raise DataError(f"'{target}' of {where} holds {column.type}, which are no labels; name another.") from error
     values = column.dictionary.to_pylist()
     places = column.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(int)
+    if any(isinstance(value, bytes) for value in values):
+        raise DataError(f"'{target}' of {where} holds text that is not UTF-8; write the file in that encoding.")
     codes, names = read_labels(values)
     return np.append(codes, -1)[places], names
 

@@ -129,7 +129,8 @@ class Fit:
 
         Where the likelihood sees only moments of the rows, the old ones are not needed: their moments merge with those
         of the new ones, and rows are not kept. Otherwise all rows are fitted again.
-        x: a frame or array with the same columns, or a Summary. Raises DataError for rows with other columns.
+        x: a frame or array with the same columns, to which y and weights belong; files or a Dask frame, of which y is
+        the column of its name and weights names one; or a Summary. Raises DataError for rows with other columns.
         """
         return updating.update(self, x, y, weights)
 

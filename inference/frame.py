@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import narwhals.stable.v1 as nw
 import numpy as np
 
 from .errors import DataError
@@ -30,6 +31,7 @@ def frame_summary(
     features: columns of x, all by default. schema: names that columns and target must have. full: with covariances.
     """
     values, columns = read_x(x, schema, look=False)
+    y = one_column(y)
     if features is not None:
         chosen = chosen_columns(features)
         absent = [name for name in chosen if name not in columns]
@@ -43,6 +45,17 @@ def frame_summary(
         raise DataError(f"x has {len(values)} rows but y has {len(codes)}; give one y for every row.")
     part = Part(values, codes, names, read_weights(weights, values, x), partial(row_name, x))
     return summary_of(with_weight(part), columns, target, full=full)
+
+
+def one_column(y: Any) -> Any:
+    """y itself, or the column of a frame that has one. DataError for a frame of several."""
+    try:
+        frame = nw.from_native(y, eager_only=True)
+    except TypeError:
+        return y
+    if len(frame.columns) != 1:
+        raise DataError(f"y is one column, got a frame of {len(frame.columns)}: {', '.join(map(str, frame.columns))}.")
+    return frame[:, 0].to_native()
 
 
 def with_weight(part: Part) -> Part:

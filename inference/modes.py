@@ -51,7 +51,7 @@ def search(
     least, most = (DRAWS[1], DRAWS[1]) if every else DRAWS
     hidden = problem.rows.y.shape[0] < problem.rows.x.shape[0]
     if hidden:
-        numbered, (least, most) = _pretended(problem, few, scale, seed), LABELINGS
+        numbered, (least, most) = _pretended(problem, few, np.median(draws, axis=0), scale, seed), LABELINGS
     climbs: dict[int, Climbed] = {}
     values: list[float] = []
     for number, start in bar(numbered, desc="climbs, at most", total=most):
@@ -65,7 +65,7 @@ def search(
         ends = _on_all_rows(problem, ends, scale, part, **target)
     best = max(ends, key=lambda climbed: climbed[1])
     mode = find_mode(best[0], scale, problem.spec, problem.rows, few, **target)
-    if problem.tells_apart_at(mode.vector):
+    if problem.tells_apart_at(mode.vector, mode.value):
         return search(problem, seed, prior=prior, jacobian=jacobian, every=every)
     return mode, [vector for vector, value in ends if value > mode.value - NEAR]
 
@@ -175,8 +175,12 @@ def _prior_starts(draws: np.ndarray) -> list[np.ndarray]:
     return [near, draws[1], 2 * centre - draws[1], draws[2]]
 
 
-def _pretended(problem: "Problem", few: Rows, scale: np.ndarray, seed: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Climbs with k-means' labels in place of the hidden ones, all named alike; equal labels have equal numbers.
+def _pretended(
+    problem: "Problem", few: Rows, centre: np.ndarray, scale: np.ndarray, seed: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Climbs from the prior's centre with k-means' labels in place of the hidden ones, all named alike.
+
+    Equal labels have equal numbers.
 
     Hidden labels make several modes and a saddle where all classes agree, so that no draw of the prior is a start.
     """
@@ -203,6 +207,6 @@ def _pretended(problem: "Problem", few: Rows, scale: np.ndarray, seed: int) -> I
         number = next(alike, len(labelings))
         if number == len(labelings):
             labelings.append(labels)
-            place, target = np.zeros_like(scale), {"prior": True, "jacobian": True, **problem.keywords}
-            starts.append(climb(place, scale, problem.spec, replace(few, y=labels), enough=1.0, **target)[0])
+            target = {"prior": True, "jacobian": True, **problem.keywords}
+            starts.append(climb(centre, scale, problem.spec, replace(few, y=labels), enough=1.0, **target)[0])
         yield number, starts[number]

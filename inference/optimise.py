@@ -22,6 +22,7 @@ from .target import lifted, log_likelihood
 DENSE = 400  # parameters up to which Newton's step solves with the whole Hessian, above it by conjugate gradients
 CLOSE, OPEN = 1e-6, 1e-4  # nats still to gain from which on a mode has a warning, and is none
 COARSE = 0.05  # nats of rounding error up to which the log density is a curve
+FLAT = 1e-14  # of the greatest curvature, parameters scaled alike, below which there is none
 NOTHING = 1e-9  # nats, a gain after which no other is looked for
 WORKING_SET = 2**17  # numbers a block of rows makes, labels x features of a row: what stays in a processor's cache
 
@@ -87,9 +88,10 @@ def _times(u: Array, v: Array, *data: object, **target: object) -> Array:
 
 
 @partial(jax.jit, static_argnames=_STATIC)
-def _hessian(u: Array, scale: Array, spec: Spec, rows: Rows, **target: object) -> Array:
+def _hessian(u: Array, axes: Array, scale: Array, spec: Spec, rows: Rows, **target: object) -> Array:
+    """(H A)' of the columns of A."""
     # A few columns at a time: all at once would hold parameters x rows x labels.
-    return jax.lax.map(lambda axis: _times(u, axis, scale, spec, rows, **target), jnp.eye(u.size), batch_size=16)
+    return jax.lax.map(lambda axis: _times(u, axis, scale, spec, rows, **target), axes.T, batch_size=16)
 
 
 @partial(jax.jit, static_argnames=_STATIC)
@@ -139,12 +141,14 @@ class Mode:
         """A sentence where the optimiser came near the maximum but not to it."""
         if self.gap <= CLOSE:
             return ()
-        return (f"the optimiser stopped with about {self.gap:.1g} nats still to gain; the fit is not quite the mode.",)
+        return (
+            f"the optimiser stopped with {self.gap:.1g} nats or more still to gain; the fit is not quite the mode.",
+        )
 
 
 def hessian_at(vector: np.ndarray, spec: Spec, rows: Rows, **target: object) -> np.ndarray:
     """The Hessian of minus the log density at an unconstrained vector."""
-    return np.asarray(_hessian(jnp.asarray(vector), jnp.ones(vector.size), spec, rows, **target))
+    return np.asarray(_hessian(jnp.asarray(vector), jnp.eye(vector.size), jnp.ones(vector.size), spec, rows, **target))
 
 
 def climb(
@@ -195,29 +199,37 @@ def find_mode(
         value, gradient = _value_and_gradient(jnp.asarray(u), scale, spec, rows, **target)
         return float(value), np.asarray(gradient)
 
-    def hessian_of(u: np.ndarray, rows: Rows) -> np.ndarray:
-        return np.asarray(_hessian(jnp.asarray(u), scale, spec, rows, **target))
+    def hessian_along(u: np.ndarray, axes: np.ndarray, rows: Rows) -> np.ndarray:
+        """A' H A, for the columns of A."""
+        return axes.T @ np.asarray(_hessian(jnp.asarray(u), jnp.asarray(axes), scale, spec, rows, **target)).T
 
     def axes_of(u: np.ndarray, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
-        """Curvatures l and axes A of the Hessian H, A' H A = diag(l), each parameter first scaled to curvature one.
+        """Curvatures l and axes A of the Hessian H, A' H A = diag(l).
 
-        Unscaled, the flat directions of one parameter drown in the rounding errors of another's curvature.
+        Axes are scaled to curvature one before these are found, and once more along weak ones, whose curvature would
+        drown in the rounding errors of others: of columns that are nearly copies, say. 0 is what is weaker than FLAT.
         """
-        hessian = hessian_of(u, rows)
-        diagonal = np.abs(np.diagonal(hessian))
-        width = 1 / np.sqrt(np.maximum(diagonal, 1e-9 * max(diagonal.max(), 1e-9)))
-        curvature, axes = np.linalg.eigh(width[:, None] * hessian * width)
-        return np.where(np.abs(curvature) > 1e-9 * np.abs(curvature).max(), curvature, 0.0), width[:, None] * axes
+        axes = np.eye(u.size)
+        for least, none in ((1e-9, 1e-9), (FLAT, 0.03)):
+            hessian = hessian_along(u, axes, rows)
+            diagonal = np.abs(np.diagonal(hessian))
+            width = 1 / np.sqrt(np.maximum(diagonal, least * max(diagonal.max(), 1e-9)))
+            curvature, turned = np.linalg.eigh(width[:, None] * hessian * width)
+            axes = axes @ (width[:, None] * turned)
+            strong = np.abs(curvature) > none * np.abs(curvature).max()
+            if strong.all():
+                break
+        return np.where(strong, curvature, 0.0), axes
 
     def newton_step(u: np.ndarray, gradient: np.ndarray, rows: Rows) -> tuple[np.ndarray, float]:
-        """The step, and how steep the objective is along directions that it leaves out for want of curvature."""
+        """The step, and the nats that directions which it leaves out for want of curvature promise at least."""
         if u.size > DENSE:
             step = np.asarray(_conjugate_gradients(jnp.asarray(u), jnp.asarray(gradient), scale, spec, rows, **target))
             return (step if gradient @ step > 0 else gradient), 0.0
         curvature, axes = axes_of(u, rows)
         along = axes.T @ gradient
         steps = np.divide(along, np.abs(curvature), out=np.zeros(u.size), where=curvature != 0)
-        return axes @ steps, float(np.linalg.norm(along[curvature == 0]))
+        return axes @ steps, float(0.5 * (along[curvature == 0] ** 2).sum())
 
     u = start / scale
     value, gradient = f(u)
@@ -242,7 +254,7 @@ def find_mode(
         step, left_out = newton_step(u, gradient, curved)
         gap = 0.5 * float(gradient @ step)
         ended = gap < _nothing(value)
-        if curved is not rows and (left_out > 1e-6 or not ended):
+        if curved is not rows and (left_out > CLOSE or not ended):
             curved = rows
             continue
         for size in 0.5 ** np.arange(1 if ended else 12):
@@ -260,14 +272,17 @@ def find_mode(
             f"the optimiser ended with about {gap:.2g} nats still to gain, as where a density grows without bound; "
             "use map_estimate or nuts, or more informative priors."
         )
-    if not target["prior"] and _rises(f, partial(hessian_of, rows=curved), u, value):
+    if not target["prior"] and _rises(f, partial(hessian_along, axes=np.eye(u.size), rows=curved), u, value):
         raise NoMaximumError(
             "the likelihood has no maximum: it keeps rising as the parameters grow, as when labels are separable, a "
             "label is in no row, or there are more parameters than rows; use map_estimate, or more informative priors."
         )
-    # What slopes without curvature counts as a gap over one width of the prior: it is no maximum.
-    gap += left_out if left_out > 1e3 * _nothing(value) else 0.0
-    return Mode(u * scale, -value, gap, float(np.linalg.norm(gradient)))
+    if left_out > 0.01:
+        raise NoMaximumError(
+            f"along a direction with almost no curvature at least {left_out:.2g} nats are still to gain, as where two "
+            "columns are nearly copies of one another; leave one out, or take their difference."
+        )
+    return Mode(u * scale, -value, gap + left_out, float(np.linalg.norm(gradient)))
 
 
 def refuse_coarse(value: float, dtype: np.dtype) -> None:
@@ -286,7 +301,7 @@ def _nothing(value: float) -> float:
     return max(NOTHING, 4 * np.finfo(float).eps * abs(value))
 
 
-def _rises(f: Callable, hessian_of: Callable, u: np.ndarray, value: float) -> bool:
+def _rises(f: Callable, hessian_at: Callable, u: np.ndarray, value: float) -> bool:
     """Whether the loss never turns up again along some direction that matters (a direction of recession).
 
     Candidates are the directions without curvature and u itself. One along which nothing changes either way is only
@@ -297,7 +312,7 @@ def _rises(f: Callable, hessian_of: Callable, u: np.ndarray, value: float) -> bo
     def directions() -> Iterator[np.ndarray]:
         yield u
         if u.size <= 5 * DENSE:  # a whole Hessian once is affordable where one each step is not
-            curvature, axes = np.linalg.eigh(hessian_of(u))
+            curvature, axes = np.linalg.eigh(hessian_at(u))
             yield from np.linalg.norm(u) * axes[:, curvature < 1e-6 * max(curvature.max(), 1e-9)].T
 
     for step in directions():

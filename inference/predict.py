@@ -108,7 +108,7 @@ def _moments_or_nan(fit: "Fit", values: np.ndarray) -> tuple[np.ndarray, np.ndar
     program = partial(_moments, fit.flat_params, fit.spec, model=fit.model)
     try:
         mean, variance = zip(*in_blocks(program, values), strict=True)
-    except NotImplementedError:  # NumPyro has no formula for it
+    except (NotImplementedError, ImportError):  # NumPyro has no formula for it
         return np.full(len(values), np.nan), np.full(len(values), np.nan)
     return np.concatenate(mean), np.concatenate(variance)
 
@@ -143,7 +143,7 @@ def _quantiles_of_a_point(fit: "Fit", values: np.ndarray, tails: np.ndarray) -> 
     program = partial(_quantiles, point, fit.spec, tails, model=fit.model)
     try:
         return np.concatenate(list(in_blocks(program, values))).T
-    except NotImplementedError:  # NumPyro has no formula for it
+    except (NotImplementedError, ImportError):  # NumPyro has no formula for it
         return None
 
 

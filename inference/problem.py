@@ -30,6 +30,7 @@ from .target import (
     what_the_table_decides,
 )
 
+HARMLESS = 1e-3  # nats by which few rows may miss the log density at the mode, whatever they are relative to it
 CHECKS = 6  # parameters at which exactness is checked
 PRIOR_DRAWS = CHECKS + POINTS
 LOADED = 1 << 31  # bytes up to which a table that was streamed is loaded, where its likelihood needs every row
@@ -97,10 +98,10 @@ class Problem:
         else:
             self.rows = every if self.reads_table else padded(every)
 
-    def tells_apart_at(self, vector: np.ndarray) -> bool:
+    def tells_apart_at(self, vector: np.ndarray, log_density: float) -> bool:
         """Whether the likelihood at a vector tells the few rows from those they stand for, which then come back."""
         error = self._error_at(vector) if self._error_at else 0.0
-        if error <= EXACT:
+        if error <= max(EXACT, HARMLESS / abs(log_density)):
             return False
         said = f"all {self.summary.rows} rows: at the mode, fewer are exact to no more than {error:.1g}"
         self._place(Compressed(None, self.summary, True, said))

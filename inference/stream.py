@@ -42,6 +42,26 @@ def summarise(
     if not is_stream(data):
         named = {"target": target, "features": features}
         return frame_summary(data, y, partial(_read_y, labels), weights, **named, full=covariances)
+    total = streamed(data, y, target, features, weights, labels is not None, covariances, client)
+    if labels is None or total.labels is None:
+        return total
+    strange = [name for name in total.labels if name not in labels]
+    if strange:
+        raise DataError(f"label {strange[0]!r} is not one of {few(tuple(labels))}.")
+    return total.named(tuple(labels))
+
+
+def streamed(
+    data: Any,
+    y: Any,
+    target: str | None,
+    features: Sequence[str] | None,
+    weights: Any,
+    labelled: bool,
+    covariances: bool = True,
+    client: Any = None,
+) -> Summary:
+    """The summary of files or of a Dask frame. labelled: whether the target holds labels whatever it looks like."""
     if y is not None:
         raise DataError("y is a column of the files: name it as target.")
     for name, what in ((target, "target"), (weights, "weights")):
@@ -50,7 +70,7 @@ def summarise(
     if client is not None and not hasattr(client, "submit"):
         raise DataError(f"client is a dask.distributed.Client, got {client!r}.")
     target, weights = (None if name is None else str(name) for name in (target, weights))
-    columns = Columns(target, None if features is None else chosen_columns(features), weights, labels is not None)
+    columns = Columns(target, None if features is None else chosen_columns(features), weights, labelled)
     parts = list(pieces(data))
     columns = parts[0].complete(columns)
     summaries = _on_workers(client, parts, columns, covariances) if client else _here(parts, columns, covariances)
@@ -61,13 +81,7 @@ def summarise(
         raise DataError("the files have no rows; give some with at least one.")
     if weights is not None and total.moments is not None:
         refuse_total(float(total.moments.count.sum()))
-    total = replace(total, sources=(Pieces(tuple(parts), columns),))
-    if labels is None or total.labels is None:
-        return total
-    strange = [name for name in total.labels if name not in labels]
-    if strange:
-        raise DataError(f"label {strange[0]!r} is not one of {few(tuple(labels))}.")
-    return total.named(tuple(labels))
+    return replace(total, sources=(Pieces(tuple(parts), columns),))
 
 
 def is_stream(data: Any) -> bool:

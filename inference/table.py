@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..models.spec import Spec
 from .errors import DataError
 
 FLOATS = (np.float32, np.float64)
+NUMBER = int | float | Decimal | np.number | np.bool_
 LARGE = 1 << 28  # bytes from which on an array is not copied
 EXTREME = 1e100  # squares of larger numbers, and of the inverses of smaller ones, leave float64
 
@@ -127,7 +129,7 @@ def _numbers(column: Any, name: str, native: Any) -> np.ndarray:
 
 def first_without_number(values: Sequence[Any]) -> int | None:
     """Where the first entry that is no number is, preferably text that does not even read as one; None without one."""
-    strange = [i for i, v in enumerate(values) if not (missing(v) or isinstance(v, int | float))]
+    strange = [i for i, v in enumerate(values) if not (missing(v) or isinstance(v, NUMBER))]
     return next((i for i in strange if not reads_as_number(values[i])), next(iter(strange), None))
 
 
@@ -260,7 +262,9 @@ def name_classes(labels: tuple[Any, ...], classes: int, fixed: bool) -> tuple[An
         return tuple(range(classes))
     if len(labels) > classes:
         raise DataError(f"the model has {classes} classes, but y has {len(labels)} labels: {few(labels)}.")
-    spare = (k for k in range(2 * classes + len(labels)) if k not in labels)
+    text = any(isinstance(label, str) for label in labels)
+    numbers = range(2 * classes + len(labels))
+    spare = (name for name in (map(str, numbers) if text else numbers) if name not in labels)
     return labels + tuple(next(spare) for _ in range(classes - len(labels)))
 
 

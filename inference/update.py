@@ -8,7 +8,7 @@ import numpy as np
 
 from .errors import DataError
 from .frame import frame_summary
-from .stream import is_stream, summarise
+from .stream import is_stream, streamed
 from .structure import Structure
 from .summary import Summary
 from .table import read_labels, read_response
@@ -19,10 +19,16 @@ if TYPE_CHECKING:
 
 def update(fit: "Fit", x: Any, y: Any, weights: Any) -> "Fit":
     """The fit of the old rows and of (x, y) together."""
-    new = x
-    if is_stream(x):
-        new = summarise(x, target=fit.schema.target if fit.shape.has_y else None, features=fit.schema.columns)
-    elif not isinstance(x, Summary):
+    if isinstance(x, Summary):
+        if y is not None or weights is not None:
+            raise DataError("a Summary holds y and weights; give them to summarise instead.")
+        new = x
+    elif is_stream(x):
+        target, labelled = fit.schema.target if fit.shape.has_y else None, bool(fit.shape.classes)
+        if y is not None:
+            raise DataError(f"y is a column of the files, which is called '{target}'; leave y out.")
+        new = streamed(x, None, target, fit.schema.columns, weights, labelled)
+    else:
         read_y = partial(_read_y, fit.shape)
         new = frame_summary(x, y, read_y, weights, schema=fit.schema, full=fit.summary.full)
     total = fit.summary.merge(new.with_covariances() if fit.summary.full else new)

@@ -200,3 +200,32 @@ def test_the_intercept_is_that_of_the_raw_columns():
     design = np.column_stack([np.ones(len(x)), x + 5])
     intercept = np.linalg.lstsq(design, y, rcond=None)[0][0]
     assert mle(linear_regression, x + 5, y).posterior()["intercept"].item() == pytest.approx(intercept, rel=1e-6)
+
+
+@pytest.mark.parametrize("eps", [1e-5, 1e-7])
+def test_mle_of_columns_that_are_nearly_copies_is_least_squares(eps):
+    """Their difference carries y. The log-likelihood at the least-squares fit, -n/2 (log 2 pi s^2 + 1), is met."""
+    z = np.random.default_rng(0).normal(size=(4_000, 3))
+    x, y = np.column_stack([z[:, 0], z[:, 0] + eps * z[:, 1]]), z[:, 0] + z[:, 1] + 0.1 * z[:, 2]
+    u = np.column_stack([np.ones(4_000), x[:, 0], x[:, 1] - x[:, 0]])
+    variance = np.linalg.lstsq(u / u.std(axis=0).clip(eps), y)[1].item() / 4_000
+    fit = mle(linear_regression, x, y)
+    assert fit.diagnostics["log_density"] == pytest.approx(-2_000 * (np.log(2 * np.pi * variance) + 1), abs=1e-5)
+
+
+@pytest.mark.parametrize("eps", [1e-8, 1e-9])
+def test_columns_too_nearly_copies_for_float64_are_refused(eps):
+    z = np.random.default_rng(0).normal(size=(4_000, 3))
+    x, y = np.column_stack([z[:, 0], z[:, 0] + eps * z[:, 1]]), z[:, 0] + z[:, 1] + 0.1 * z[:, 2]
+    with pytest.raises(NoMaximumError, match="two columns are nearly copies"):
+        mle(linear_regression, x, y)
+
+
+def test_hidden_labels_far_from_the_origin():
+    """The likelihood does not change when a column is moved by 1e6, but for rounding (1e-10 of a column's width)."""
+    rng = np.random.default_rng(2)
+    label = rng.integers(0, 3, 600)
+    x = rng.normal(size=(600, 2)) + 3 * label[:, None]
+    y = pd.Series(label).astype(object).where(np.arange(600) > 2, None)
+    near, far = (mle(gaussian_naive_bayes, x + offset, y).diagnostics["log_density"] for offset in (0.0, 1e6))
+    assert far == pytest.approx(near, abs=1e-5)

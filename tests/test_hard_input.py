@@ -1,5 +1,6 @@
 """What users bring that is not a clean float table: label types, missing kinds, odd models, odd arguments."""
 
+from decimal import Decimal
 from functools import partial
 
 import numpy as np
@@ -59,7 +60,7 @@ def test_integer_labels_of_a_fixed_number_of_classes_are_the_classes():
 
 def test_extra_components_get_names_of_their_own():
     fit = map_estimate(partial(fixed_variance_mixture, k=4), FRAME, np.where(CODES, "one", "two"))
-    assert fit.schema.labels == ("one", "two", 0, 1)
+    assert fit.schema.labels == ("one", "two", "0", "1")
 
 
 def test_scale_handlers_count():
@@ -275,3 +276,26 @@ def test_arguments_in_another_order_are_given_by_name():
 
     want = (X[:, 0] @ RESPONSE) / (X[:, 0] ** 2).sum()
     assert mle(model, FRAME, RESPONSE).posterior()["b"].item() == pytest.approx(want, rel=1e-6)
+
+
+def test_numbers_of_other_kinds_are_numbers(tmp_path):
+    x = pd.DataFrame({"a": [1.0, 2.0, 4.0, 5.0], "b": [0.5, 1.5, 2.0, 2.5]})
+    want = mle(linear_regression, x, [1.0, 2.0, 2.0, 4.0]).params["w"]
+    odd = pd.DataFrame(
+        {"a": [np.int64(1), np.float32(2), Decimal(4), 5], "b": list(map(Decimal, x["b"]))}, dtype=object
+    )
+    for y in ([1.0, 2.0, 2.0, 4.0], pd.DataFrame({"t": [1.0, 2.0, 2.0, 4.0]})):
+        np.testing.assert_allclose(mle(linear_regression, odd, y).params["w"], want, rtol=1e-9)
+    with pytest.raises(DataError, match="y is one column, got a frame of 2: a, b"):
+        mle(linear_regression, x, x)
+
+
+def test_a_class_that_no_row_shows_has_a_name_of_the_labels_kind(tmp_path):
+    x = np.random.default_rng(0).normal(size=(40, 2))
+    fit = mle(gaussian_naive_bayes, x, ["a", None] * 20)
+    assert fit.schema.labels == ("a", "0")
+    store.save(fit, tmp_path / "run")
+    mixed = mle(gaussian_naive_bayes, x, ["a", 3] * 20)
+    with pytest.raises(DataError, match=r"labels mix text \('a'\) and numbers \(3\)"):
+        store.save(mixed, tmp_path / "other")
+    assert not (tmp_path / "other").exists()

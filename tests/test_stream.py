@@ -317,8 +317,8 @@ def test_a_cluster_that_loses_a_worker_has_the_same_moments(tmp_path):
                 os.kill(os.getpid(), signal.SIGKILL)
 
         cluster.scheduler.allowed_failures = 0
-        with pytest.raises(DataError, match="part-6.parquet': every worker that read it died"):
-            list(stream._on_workers(client, [files[0], Fatal(paths[6])], columns, True))
+        with pytest.raises(DataError, match=r"part-6\.parquet': every worker that read it died"):
+            list(stream._on_workers(client, [Fatal(paths[6])], columns, True))
     same_moments(summarise(frame, target="kind"), want)
 
 
@@ -436,3 +436,47 @@ def test_what_files_must_not_be(tmp_path):
     for said, named in cases.items():
         with pytest.raises(DataError, match=said):
             mle(linear_regression, summarise(path, **named)) if "weights" not in named else summarise(path, **named)
+
+
+def test_an_update_by_a_file_has_its_weights_and_labels(tmp_path):
+    """As the update by a frame; more than a hundred numbers are labels still where they were."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(3_000, 2)), columns=["u", "v"])
+    table["t"], table["w"] = table["u"] - table["v"] + rng.normal(size=3_000), rng.uniform(0, 3, 3_000)
+    table["k"] = np.arange(3_000) % 150
+    old, new, path = table[:1_000], table[1_000:], tmp_path / "new.parquet"
+    new.to_parquet(path)
+    fit = mle(linear_regression, old[["u", "v"]], old["t"])
+    want = fit.update(new[["u", "v"]], new["t"], weights=new["w"])
+    got = fit.update(path, weights="w")
+    np.testing.assert_allclose(got.params["w"], want.params["w"], rtol=1e-9)
+    assert abs(got.params["w"] - fit.update(path).params["w"]).max() > 1e-4
+    for wrong in ({"y": new["t"]}, {"weights": new["w"]}):
+        with pytest.raises(DataError, match="column"):
+            fit.update(path, **wrong)
+        with pytest.raises(DataError, match="a Summary holds y and weights"):
+            fit.update(summarise(path, target="t", features=["u", "v"]), **wrong)
+    many = mle(gaussian_naive_bayes, old[["u", "v"]], old["k"]).update(path)
+    assert many.summary.rows == 3_000
+    assert many.schema.labels == tuple(range(150))
+
+
+def test_many_updates_far_from_the_origin():
+    """Moments of x at 1e6 are exact to no more than 1e-8, which is 1e-4 nats: no reason to ask for the rows."""
+    rng = np.random.default_rng(0)
+    x = 1e6 + rng.normal(size=(6_000, 1))
+    y = x[:, 0] - 1e6 + 0.01 * rng.normal(size=6_000)
+    fit = mle(linear_regression, x[:1_000], y[:1_000])
+    for start in range(1_000, 6_000, 1_000):
+        fit = fit.update(x[start : start + 1_000], y[start : start + 1_000])
+    want = mle(linear_regression, x, y, compress=False).params
+    np.testing.assert_allclose(fit.params["sigma"], want["sigma"], rtol=1e-6)
+
+
+def test_truth_values_are_numbers_and_other_encodings_are_refused(tmp_path):
+    table = TABLE[["w", "kind"]].assign(large=TABLE["w"] > 0)[:200]
+    table.to_csv(tmp_path / "a.csv", index=False)
+    same_moments(summarise(tmp_path / "a.csv", target="kind"), summarise(table[["w", "large"]], table["kind"]))
+    (tmp_path / "b.csv").write_bytes("w,kind\n1,\xe9\n2,b\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"'kind' of .* holds text that is not UTF-8"):
+        summarise(tmp_path / "b.csv", target="kind")

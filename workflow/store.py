@@ -47,6 +47,10 @@ def save(fit: Fit, folder: str | Path) -> xr.DataTree:
     for label in fit.schema.labels or ():
         if not isinstance(label, str | int | float):
             raise DataError(f"label {label!r} is neither text nor a number, so it cannot be stored; rename it first.")
+    text = [label for label in fit.schema.labels or () if isinstance(label, str)]
+    other = next((label for label in fit.schema.labels or () if not isinstance(label, str)), None)
+    if text and other is not None:
+        raise DataError(f"labels mix text ({text[0]!r}) and numbers ({other!r}), which no file holds; use one kind.")
     folder = Path(folder)
     spec = fit.spec
     record: dict[str, Any] = {

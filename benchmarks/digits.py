@@ -29,7 +29,7 @@ def model() -> Any:
 
 
 def of_rows(x: np.ndarray, y: np.ndarray) -> Any:
-    """In PyMC, with the priors of bayeszoo.models.softmax and its linear hypothesis."""
+    """In PyMC, with the priors of bayeszoo.models.softmax_regression and its linear hypothesis."""
     import pymc
 
     with pymc.Model() as built:

@@ -5,20 +5,18 @@ runs on a table of one row and ``jax.vmap`` does the rest.
 """
 
 from dataclasses import dataclass, field, replace
-from functools import singledispatch
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from numpyro import distributions as dist
 from numpyro import handlers
 from numpyro.distributions import biject_to
 from numpyro.primitives import Messenger
 
 from ..models.spec import Spec
 from .declare import Declared
-from .errors import ModelError
+from .missing import log_prob_seen
 from .structure import Site, Structure, Unobserved, count
 
 
@@ -161,29 +159,6 @@ def split(vector: Array, sites: tuple[tuple[str, Site], ...]) -> dict[str, Array
         values[name] = vector[..., start:stop].reshape(vector.shape[:-1] + site.free)
         start = stop
     return values
-
-
-@singledispatch
-def log_prob_seen(fn: dist.Distribution, value: Array, seen: Array) -> Array:
-    """log density of the features that were seen, the others integrated out.
-
-    Exact for a distribution that factorises over features; another kind registers its own rule.
-    """
-    if fn.event_dim == 0 and fn.batch_shape[-1:] == value.shape[-1:]:  # a plate over features
-        return jnp.sum(jnp.where(seen, fn.log_prob(value), 0.0), axis=-1)
-    raise ModelError(
-        f"missing features cannot be integrated out of a {type(fn).__name__}; drop or fill the rows that miss one."
-    )
-
-
-@log_prob_seen.register
-def _(fn: dist.Independent, value: Array, seen: Array) -> Array:
-    return jnp.sum(jnp.where(seen, fn.base_dist.log_prob(value), 0.0), axis=-1)
-
-
-@log_prob_seen.register
-def _(fn: dist.ExpandedDistribution, value: Array, seen: Array) -> Array:
-    return log_prob_seen(fn.base_dist, value, seen)
 
 
 def row_terms(

@@ -175,7 +175,7 @@ def check_effect(start: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, *
         np.asarray(_value_and_gradient(jnp.asarray(place), scale, spec, rows, **target)[1]) for place in (u, u + 0.1)
     ]
     free = split(np.abs(gradients).sum(axis=0), target["shape"].sites)
-    idle = next((name for name, gradient in free.items() if np.all(gradient == 0)), None)
+    idle = next((name for name, gradient in free.items() if gradient.size and np.all(gradient == 0)), None)
     if idle is not None:
         raise NoMaximumError(
             f"the likelihood does not depend on '{idle}' but through the priors of other sites, so it has no most "

@@ -17,8 +17,8 @@ from .blocks import BLOCK, in_blocks
 from .declare import Declared
 from .errors import DataError, QueryError
 from .joint import one_row
-from .queries import log_label_posterior
-from .table import missing_feature, read_x, whole
+from .queries import log_label_posterior, rows_of
+from .table import missing_feature, whole
 
 if TYPE_CHECKING:
     from .fit import Fit
@@ -48,10 +48,10 @@ def predict(
         return _drawn_labels(fit, x, seed) if draws else _label_summary(fit, x)
     if fit.shape.generative:
         raise QueryError(f"{fit.model.name} has no P(y | x) to predict with; ask log_marginal(x).")
-    values, columns = read_x(x, fit.schema)
+    values = rows_of(fit, x)
     missing = np.argwhere(np.isnan(values))
     if len(missing):
-        raise missing_feature(fit.model.name, missing[0][0], columns[missing[0][1]])
+        raise missing_feature(fit.model.name, missing[0][0], fit.schema.columns[missing[0][1]])
     blocks = _response_draws(fit, values, seed)
     if draws:
         return _drawn(fit, np.concatenate(list(blocks), axis=1).reshape(*_axes(fit), -1))
@@ -77,7 +77,7 @@ def _label_summary(fit: "Fit", x: Any) -> xr.Dataset:
 
 
 def _drawn_labels(fit: "Fit", x: Any, seed: int) -> xr.DataArray:
-    values, _ = read_x(x, fit.schema)
+    values = rows_of(fit, x)
     rng, shape = np.random.default_rng(seed), _axes(fit)
     size = max(1, CELLS // (shape[0] * shape[1]))
     parts = []

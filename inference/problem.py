@@ -21,6 +21,7 @@ from .joint import Rows, lay_out, padded, take
 from .room import make_room
 from .structure import structure
 from .summary import Part, Summary, joined
+from .support import refuse_parts
 from .table import Schema, missing_feature
 from .target import (
     constrain,
@@ -66,6 +67,8 @@ class Problem:
                 "not as often as its weight says; repeat the rows, or use spec.loc and spec.scale."
             )
         few = self.summary.few
+        every = self.own.parts() if self.own.sources is not None else [few]
+        refuse_parts(self.model, self.shape, self.spec.classes, every, self.schema)
         self._check_no_feature_is_missing(few)
         self.rows = self.few = self.lay(replace(few, weights=_standing_for(few, self.summary)), coarse=True)
         # Priors need a table to run on; where they do not look at it, one row does for tables of any size.

@@ -17,7 +17,8 @@ from .blocks import BLOCK, in_blocks
 from .densities import averaged, each_draw
 from .errors import DataError, QueryError
 from .fewdraws import averaged_by_few
-from .table import missing_feature, read_labels, read_response, read_x
+from .support import Kind, kinds, refuse_x, refuse_y
+from .table import missing_feature, read_labels, read_response, read_x, row_name
 
 if TYPE_CHECKING:
     from .fit import Fit
@@ -46,6 +47,17 @@ def ask(
         if answer is not None:
             return answer
     return np.concatenate(list(in_blocks(partial(over_draws, params, fit.spec, **static), x, y)))
+
+
+def rows_of(fit: "Fit", x: Any) -> np.ndarray:
+    """A table that a fit is asked about, (rows, features). Raises DataError where it is none that the model takes."""
+    values, columns = read_x(x, fit.schema)
+    refuse_x(_kinds(fit), fit.model.name, values, columns, partial(row_name, x))
+    return values
+
+
+def _kinds(fit: "Fit") -> dict[str, Kind]:
+    return kinds(fit.model, fit.shape, fit.spec.features, fit.spec.classes)
 
 
 def has_missing(x: np.ndarray) -> bool:
@@ -94,13 +106,13 @@ def needs_joint(fit: "Fit", question: str) -> None:
 def log_joint(fit: "Fit", x: Any, *, draws: bool = False) -> xr.DataArray:
     """log P(x_i, y = k), dims ([chain, draw,] row, label)."""
     needs_joint(fit, "log_joint, P(x, y)")
-    return _per_label(fit, read_x(x, fit.schema)[0], draws, "joint")
+    return _per_label(fit, rows_of(fit, x), draws, "joint")
 
 
 def log_marginal(fit: "Fit", x: Any, *, draws: bool = False) -> xr.DataArray:
     """log P(x_i) = log sum_k P(x_i, y = k), dims ([chain, draw,] row)."""
     needs_joint(fit, "log_marginal, P(x)")
-    return _per_label(fit, read_x(x, fit.schema)[0], draws, "marginal")
+    return _per_label(fit, rows_of(fit, x), draws, "marginal")
 
 
 def log_label_prior(fit: "Fit", *, draws: bool = False) -> xr.DataArray:
@@ -113,7 +125,7 @@ def log_label_prior(fit: "Fit", *, draws: bool = False) -> xr.DataArray:
 def log_class_conditional(fit: "Fit", x: Any, *, draws: bool = False) -> xr.DataArray:
     """log P(x_i | y = k) = log P(x_i, k) - log P(k), dims ([chain, draw,] row, label)."""
     needs_joint(fit, "log_class_conditional, P(x | y)")
-    answer = _per_label(fit, read_x(x, fit.schema)[0], draws, "joint")
+    answer = _per_label(fit, rows_of(fit, x), draws, "joint")
     return (answer - log_label_prior(fit, draws=draws)).transpose(*answer.dims)
 
 
@@ -121,7 +133,7 @@ def log_label_posterior(fit: "Fit", x: Any, *, draws: bool = False) -> xr.DataAr
     """log P(y = k | x_i): the ratio of averaged joints, or the averaged conditional of a discriminative model."""
     if fit.shape.classes is None:
         raise QueryError(f"{fit.model.name} has no label; ask log_conditional(x, y) or predict(x).")
-    answer = _per_label(fit, read_x(x, fit.schema)[0], draws, "posterior")
+    answer = _per_label(fit, rows_of(fit, x), draws, "posterior")
     lost = np.isnan(answer.values)  # 0 / 0
     if lost.any():
         row = lost.nonzero()[-2][0]
@@ -140,8 +152,9 @@ def log_conditional(fit: "Fit", x: Any, y: Any) -> xr.DataArray:
         return xr.DataArray(posterior.values[np.arange(len(codes)), codes], {"row": posterior.row}, ("row",))
     if fit.shape.generative:
         raise QueryError(f"{fit.model.name} has no P(y | x) in closed form; declare y as a label or model P(y | x).")
-    values, _ = read_x(x, fit.schema)
+    values = rows_of(fit, x)
     response = read_response(y, fit.schema.target)
+    refuse_y(_kinds(fit), fit.model.name, response, fit.schema.target, partial(row_name, y))
     _same_length(response, len(values))
     return xr.DataArray(ask(fit, averaged, values, response)[:, 0], {"row": np.arange(len(values))}, ("row",))
 

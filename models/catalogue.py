@@ -1,21 +1,55 @@
-"""Which models and hypotheses the zoo holds; a new one is one line here."""
+"""Which models, hypotheses and covariances the zoo holds; a new one is one line here."""
 
 from collections.abc import Callable
 
-from .hypotheses import linear, mlp, polynomial
-from .mixture import fixed_variance_mixture
-from .naive_bayes import gaussian_naive_bayes
-from .regression import linear_regression
-from .softmax import softmax_regression
+from .counts import negative_binomial_regression, poisson_regression
+from .covariances import diagonal, full, shared_diagonal, spherical, tied
+from .discriminant import linear_discriminant, mixture_discriminant, pca_discriminant, quadratic_discriminant
+from .factors import probabilistic_pca
+from .hypotheses import gaussian_process, horseshoe, linear, mlp, polynomial, spline
+from .labels import logistic_regression, ordinal_regression, softmax_regression
+from .mixture import fixed_variance_mixture, gaussian_mixture
+from .naive_bayes import (
+    bernoulli_naive_bayes,
+    gaussian_naive_bayes,
+    hierarchical_naive_bayes,
+    multinomial_naive_bayes,
+    poisson_naive_bayes,
+)
+from .regression import linear_regression, mixture_of_regressions, robust_regression
 
 MODELS: dict[str, Callable] = {
     model.__name__: model
     for model in (
         linear_regression,
+        robust_regression,
+        mixture_of_regressions,
+        poisson_regression,
+        negative_binomial_regression,
+        logistic_regression,
         softmax_regression,
+        ordinal_regression,
         fixed_variance_mixture,
+        gaussian_mixture,
+        probabilistic_pca,
         gaussian_naive_bayes,
+        hierarchical_naive_bayes,
+        bernoulli_naive_bayes,
+        poisson_naive_bayes,
+        multinomial_naive_bayes,
+        linear_discriminant,
+        quadratic_discriminant,
+        mixture_discriminant,
+        pca_discriminant,
     )
 }
 
-HYPOTHESES: dict[str, Callable] = {hypothesis.__name__: hypothesis for hypothesis in (linear, polynomial, mlp)}
+HYPOTHESES: dict[str, Callable] = {
+    hypothesis.__name__: hypothesis for hypothesis in (linear, polynomial, spline, gaussian_process, horseshoe, mlp)
+}
+
+COVARIANCES: dict[str, Callable] = {
+    covariance.__name__: covariance for covariance in (spherical, diagonal, shared_diagonal, tied, full)
+}
+
+CHOICES = {"hypothesis": HYPOTHESES, "covariance": COVARIANCES}  # hyperparameters that are functions

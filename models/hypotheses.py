@@ -8,13 +8,16 @@ another such function; hyperparameters bind with ``functools.partial``.
 
 from contextlib import AbstractContextManager, nullcontext
 
+import jax
 import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
 from jax import Array
+from numpyro.contrib.hsgp.laplacian import eigenfunctions
+from numpyro.contrib.hsgp.spectral_densities import diag_spectral_density_squared_exponential
 from numpyro.distributions import Distribution
 
-from .spec import Spec, whole
+from .spec import Spec, positive, whole
 
 
 def _each(outputs: int | None, dim: int) -> AbstractContextManager:
@@ -78,6 +81,114 @@ def polynomial(
         w = numpyro.sample("w", w if w is not None else dist.Normal(0.0, 2.5 * scale / factorial))
     basis = u[:, None, :] ** powers[:, None]  # (rows, degree, features)
     return b + jnp.tensordot(basis, w, axes=((1, 2), (-2, -1)))
+
+
+def spline(
+    x: Array,
+    spec: Spec,
+    outputs: int | None = None,
+    loc: Array | float = 0.0,
+    scale: Array | float = 1.0,
+    *,
+    knots: int = 8,
+    b: Distribution | None = None,
+    w: Distribution | None = None,
+) -> Array:
+    """f_w(x) = b + sum_j g_j(u_j), each g_j a cubic spline of the standardised column u_j: an additive model.
+
+    g_j(u) = sum_h w_jh B_h(u) with cubic B-splines B_h on ``knots`` even intervals between u = -3 and 3, and constant
+    outside (Wood 2017, section 5.3).
+    w_jh is a random walk with steps ~ Normal(0, scale / 2): smooth unless the data bend it.
+    b ~ Normal(loc, 2.5 scale). Adding a constant to one g_j and taking it from b changes nothing.
+
+    w: the steps, shape ([outputs,] features, knots + 3), in units of f.
+    """
+    u = jnp.clip((x - spec.loc) / spec.scale, -3.0, 3.0)
+    intervals = whole("knots", knots)
+    with _each(outputs, -1):
+        b = numpyro.sample("b", b if b is not None else dist.Normal(loc, 2.5 * scale))
+    with (
+        _each(outputs, -3),
+        numpyro.plate("feature", spec.features, dim=-2),
+        numpyro.plate("basis", intervals + 3, dim=-1),
+    ):
+        w = numpyro.sample("w", w if w is not None else dist.Normal(0.0, scale / 2))
+    # The cardinal cubic B-spline at the distance from each basis function's centre, in intervals.
+    centres = jnp.arange(-1, intervals + 2)
+    t = jnp.abs((u[..., None] + 3.0) * (intervals / 6.0) - centres)
+    basis = jnp.where(t < 1, 2 / 3 - t**2 + t**3 / 2, jnp.where(t < 2, (2 - t) ** 3 / 6, 0.0))
+    return b + jnp.tensordot(basis, jnp.cumsum(w, axis=-1), axes=((1, 2), (-2, -1)))
+
+
+def gaussian_process(
+    x: Array,
+    spec: Spec,
+    outputs: int | None = None,
+    loc: Array | float = 0.0,
+    scale: Array | float = 1.0,
+    *,
+    basis: int = 20,
+    length: Distribution | None = None,
+    amplitude: Distribution | None = None,
+) -> Array:
+    """f(x) = b + sum_j g_j(u_j), each g_j a Gaussian process of the standardised column u_j, in its Hilbert space.
+
+    Covariance amplitude_j^2 exp(-(u - v)^2 / (2 length_j^2)), as ``basis`` sines on |u| <= 4.5 whose weights have the
+    kernel's spectral density for variance (HSGP: Solin and Särkkä 2020, eq. 8; Riutort-Mayol et al. 2023).
+    length_j ~ InverseGamma(5, 5), around 1 standard deviation of a column; amplitude_j ~ HalfNormal(scale);
+    b ~ Normal(loc, 2.5 scale). The approximation holds for lengths above some 9 / basis.
+
+    z: the weights over their sds, shape ([outputs,] features, basis).
+    """
+    u = (x - spec.loc) / spec.scale
+    size, edge = whole("basis", basis), 4.5
+    with _each(outputs, -1):
+        b = numpyro.sample("b", dist.Normal(loc, 2.5 * scale))
+    with numpyro.plate("feature", spec.features, dim=-1):
+        length = numpyro.sample("length", length if length is not None else dist.InverseGamma(5.0, 5.0))
+        amplitude = numpyro.sample("amplitude", amplitude if amplitude is not None else dist.HalfNormal(scale))
+    with _each(outputs, -3), numpyro.plate("feature", spec.features, dim=-2), numpyro.plate("basis", size, dim=-1):
+        z = numpyro.sample("z", dist.Normal(0.0, 1.0))
+    sines = eigenfunctions(jnp.clip(u, -edge, edge)[..., None], edge, size)  # (rows, features, basis)
+    sd = jax.vmap(lambda a, ell: jnp.sqrt(diag_spectral_density_squared_exponential(a, ell, edge, size, 1)))
+    return b + jnp.tensordot(sines, z * sd(amplitude, length), axes=((1, 2), (-2, -1)))
+
+
+def horseshoe(
+    x: Array,
+    spec: Spec,
+    outputs: int | None = None,
+    loc: Array | float = 0.0,
+    scale: Array | float = 1.0,
+    *,
+    relevant: float = 1.0,
+    slab: float = 2.5,
+) -> Array:
+    """f_w(x) = b + w . (x - m), most w_j all but zero, few of any size: the regularised horseshoe.
+
+    w_j = z_j tau l_j scale / scale_j with z_j ~ Normal(0, 1) and l_j^2 = c^2 lambda_j^2 / (c^2 + tau^2 lambda_j^2),
+    lambda_j ~ HalfCauchy(1), tau ~ HalfCauchy(tau_0), c^2 ~ InverseGamma(2, 2 slab^2) (Piironen and Vehtari 2017,
+    eqs. 2.8 to 3.12). tau_0 = r / (D - r) / sqrt(n), r = ``relevant`` of the D columns being thought to matter and n
+    the number of rows, here 100 whatever the table, as a prior does not look at it.
+    b ~ Normal(loc, 2.5 scale). w: in units of f per unit of x, a deterministic site.
+    """
+    share = float(positive("relevant", relevant)) / max(spec.features - relevant, 0.5) / 10.0
+    with _each(outputs, -1):
+        b = numpyro.sample("b", dist.Normal(loc, 2.5 * scale))
+        tau = numpyro.sample("tau", dist.HalfCauchy(share))
+        c = numpyro.sample("c", _slab(float(positive("slab", slab))))
+    with _each(outputs, -2), numpyro.plate("feature", spec.features, dim=-1):
+        lam = numpyro.sample("lambda", dist.HalfCauchy(1.0))
+        z = numpyro.sample("z", dist.Normal(0.0, 1.0))
+    tau, c = (part if outputs is None else part[:, None] for part in (tau, c))
+    shrunk = c * lam / jnp.sqrt(c**2 + (tau * lam) ** 2)
+    w = numpyro.deterministic("w", z * tau * shrunk * scale / spec.scale)
+    return b + (x - spec.loc) @ w.T
+
+
+def _slab(width: float) -> Distribution:
+    """c where c^2 ~ InverseGamma(2, 2 width^2)."""
+    return dist.TransformedDistribution(dist.InverseGamma(2.0, 2 * width**2), dist.transforms.PowerTransform(0.5))
 
 
 def mlp(

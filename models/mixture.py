@@ -1,5 +1,7 @@
 """P(x) as a mixture whose label is hidden."""
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
@@ -7,6 +9,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from numpyro.distributions import Distribution
 
+from .covariances import diagonal
 from .spec import Spec, positive, whole
 
 
@@ -43,3 +46,31 @@ def fixed_variance_mixture(
     with numpyro.plate("row", spec.rows, dim=-1):
         y = numpyro.sample("y", dist.Categorical(pi), obs=y)
         return numpyro.sample("x", dist.Normal(mu[y], sigma).to_event(1), obs=x)
+
+
+def gaussian_mixture(
+    x: Array | None = None,
+    y: Array | None = None,
+    *,
+    spec: Spec,
+    k: int | None = None,
+    covariance: Callable = diagonal,
+    concentration: float = 1.0,
+    mu: Distribution | None = None,
+) -> Array:
+    """P(x) = sum_k pi_k Normal(x; mu_k, Sigma_k), the label k hidden (Bishop 2006, eq. 9.7).
+
+    Sigma_k: spherical, diagonal, shared_diagonal, tied or full. Its likelihood grows without bound where a component
+    shrinks around one row, so that there is no mle; the prior of the widths bounds it, and map_estimate is the way.
+
+    pi, mu and k as in fixed_variance_mixture.
+    """
+    k = spec.classes if k is None else whole("k", k)
+    prior = dist.Dirichlet(jnp.full(k, positive("concentration", concentration)))
+    pi = numpyro.sample("pi", prior, infer={"event_dims": ["label"]})
+    with numpyro.plate("label", k, dim=-2), numpyro.plate("feature", spec.features, dim=-1):
+        mu = numpyro.sample("mu", mu if mu is not None else dist.Normal(spec.loc, 2 * spec.scale))
+    around = covariance(spec, k)
+    with numpyro.plate("row", spec.rows, dim=-1):
+        y = numpyro.sample("y", dist.Categorical(pi), obs=y)
+        return numpyro.sample("x", around(mu, y), obs=x)

@@ -1,14 +1,16 @@
-"""P(y | x) with a numeric y: a Gaussian likelihood around a hypothesis."""
+"""P(y | x) with a numeric y: a likelihood around a hypothesis f_w(x)."""
 
 from collections.abc import Callable
 
+import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
 from jax import Array
 from numpyro.distributions import Distribution
 
+from .covariances import width
 from .hypotheses import linear
-from .spec import Spec, positive
+from .spec import Spec, positive, whole
 
 
 def linear_regression(
@@ -29,8 +31,59 @@ def linear_regression(
     A number fixes sigma, a distribution replaces its prior. sigma is a standard deviation in the unit of y.
     """
     f = hypothesis(x, spec, None, spec.y_loc, spec.y_scale)
-    if sigma is None:
-        sigma = dist.HalfNormal(spec.y_scale)
-    sigma = numpyro.sample("sigma", sigma) if isinstance(sigma, Distribution) else positive("sigma", sigma)
+    sigma = _width(sigma, spec)
     with numpyro.plate("row", spec.rows, dim=-1):
         return numpyro.sample("y", dist.Normal(f, sigma), obs=y)
+
+
+def robust_regression(
+    x: Array,
+    y: Array | None = None,
+    *,
+    spec: Spec,
+    hypothesis: Callable[..., Array] = linear,
+    sigma: float | Distribution | None = None,
+    nu: float | Distribution | None = None,
+) -> Array:
+    """P(y | x) = StudentT(y; nu, f_w(x), sigma): a regression that a few wild responses do not move.
+
+    nu ~ Gamma(2, 0.1), mostly between 1 and 60 degrees of freedom (Juarez and Steel 2010, eq. 6's gamma): the data
+    say how wild the tails are, and a large nu is linear_regression. A number fixes nu.
+    w and sigma as in linear_regression; sigma is a scale, nu > 2 has standard deviation sigma sqrt(nu / (nu - 2)).
+    """
+    f = hypothesis(x, spec, None, spec.y_loc, spec.y_scale)
+    sigma = _width(sigma, spec)
+    nu = dist.Gamma(2.0, 0.1) if nu is None else nu
+    nu = numpyro.sample("nu", nu) if isinstance(nu, Distribution) else positive("nu", nu)
+    with numpyro.plate("row", spec.rows, dim=-1):
+        return numpyro.sample("y", dist.StudentT(nu, f, sigma), obs=y)
+
+
+def mixture_of_regressions(
+    x: Array,
+    y: Array | None = None,
+    *,
+    spec: Spec,
+    hypothesis: Callable[..., Array] = linear,
+    k: int = 2,
+    concentration: float = 1.0,
+) -> Array:
+    """P(y | x) = sum_h pi_h Normal(y; f_w(x)_h, sigma_h): several lines, and which one a row is on is hidden.
+
+    (Bishop 2006, eq. 14.34.) pi ~ Dirichlet(concentration), w ~ the hypothesis's prior for each of the k,
+    sigma_h^2 ~ InverseGamma(2, (s / 2)^2), with s the standard deviation of y: a sigma of 0 would give one row an
+    infinite density. The k may be renamed, so that single ones mean nothing; predictions do.
+    """
+    k = whole("k", k)
+    prior = dist.Dirichlet(jnp.full(k, positive("concentration", concentration)))
+    pi = numpyro.sample("pi", prior, infer={"event_dims": ["component"]})
+    f = hypothesis(x, spec, k, spec.y_loc, spec.y_scale)
+    with numpyro.plate("component", k, dim=-1):
+        sigma = numpyro.sample("sigma", width(spec.y_scale / 2))
+    with numpyro.plate("row", spec.rows, dim=-1):
+        return numpyro.sample("y", dist.MixtureSameFamily(dist.Categorical(pi), dist.Normal(f, sigma)), obs=y)
+
+
+def _width(sigma: float | Distribution | None, spec: Spec) -> Array:
+    sigma = dist.HalfNormal(spec.y_scale) if sigma is None else sigma
+    return numpyro.sample("sigma", sigma) if isinstance(sigma, Distribution) else positive("sigma", sigma)

@@ -120,7 +120,7 @@ def _settings(function: Any, given: list[str]) -> dict[str, Any]:
     from numpyro.distributions import Distribution
 
     from ..inference.errors import ModelError
-    from ..models.catalogue import HYPOTHESES
+    from ..models.catalogue import CHOICES
 
     parameters = inspect.signature(function).parameters
     known = [
@@ -133,10 +133,10 @@ def _settings(function: Any, given: list[str]) -> dict[str, Any]:
         name, equals, value = item.partition("=")
         if name not in known or not equals:
             raise ModelError(f"--set takes NAME=VALUE with a name from {', '.join(known)}; got '{item}'.")
-        if name == "hypothesis":
-            if value not in HYPOTHESES:
-                raise ModelError(f"--set hypothesis takes {', '.join(HYPOTHESES)}; got '{value}'.")
-            settings[name] = HYPOTHESES[value]
+        if name in CHOICES:
+            if value not in CHOICES[name]:
+                raise ModelError(f"--set {name} takes {', '.join(CHOICES[name])}; got '{value}'.")
+            settings[name] = CHOICES[name][value]
             continue
         try:
             settings[name] = json.loads(value)

@@ -25,10 +25,11 @@ from ..inference.structure import structure
 from ..inference.summary import Part, Summary, joined, summary_of
 from ..inference.table import Schema
 from ..inference.variational import svi
-from ..models.catalogue import HYPOTHESES, MODELS
+from ..models.catalogue import CHOICES, MODELS
 from ..models.spec import Spec
 
-VERSION = 2
+VERSION = 3
+FUNCTIONS = {name: function for several in CHOICES.values() for name, function in several.items()}
 METHODS = {fitter.__name__: fitter for fitter in (mle, map_estimate, laplace, svi, nuts)}
 FILES = ("posterior.nc", "rows.npz", "fit.json")
 
@@ -36,7 +37,7 @@ FILES = ("posterior.nc", "rows.npz", "fit.json")
 def save(fit: Fit, folder: str | Path) -> xr.DataTree:
     """Write a fit of a zoo model; return ArviZ's tree of it.
 
-    Hyperparameters may be numbers, arrays, text, truth values and the zoo's hypotheses; labels numbers, text or truth
+    Hyperparameters may be numbers, arrays, text, truth values and the zoo's functions; labels numbers, text or truth
     values. Raises ModelError or DataError for others, before anything is written.
     """
     if fit.model.function is not MODELS.get(fit.model.name):
@@ -119,9 +120,9 @@ def _summary(arrays: dict[str, np.ndarray], schema: Schema, response: bool, rows
 
 def _encode(name: str, value: Any) -> Any:
     function, keywords = (value.func, value.keywords) if isinstance(value, partial) else (value, {})
-    if callable(function) and function in HYPOTHESES.values():
+    if callable(function) and function in FUNCTIONS.values():
         inner = {key: _encode(key, one) for key, one in keywords.items()}
-        return {"hypothesis": function.__name__, "keywords": inner}
+        return {"function": function.__name__, "keywords": inner}
     if value is None or isinstance(value, str | int | float):
         return value
     try:
@@ -129,7 +130,7 @@ def _encode(name: str, value: Any) -> Any:
     except (TypeError, ValueError):
         raise ModelError(
             f"the hyperparameter '{name}' is a {type(value).__name__}, which cannot be stored; numbers, text, truth "
-            "values and the zoo's hypotheses can."
+            "values and the zoo's hypotheses and covariances can."
         ) from None
     return array.tolist()
 
@@ -137,7 +138,7 @@ def _encode(name: str, value: Any) -> Any:
 def _decode(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
-    function = HYPOTHESES[value["hypothesis"]]
+    function = FUNCTIONS[value["function"]]
     keywords = {name: _decode(one) for name, one in value["keywords"].items()}
     return partial(function, **keywords) if keywords else function
 

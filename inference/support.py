@@ -1,0 +1,90 @@
+"""What values a model takes: the supports of its sites x and y, where these do not depend on parameters."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpyro import handlers
+from numpyro.distributions import constraints
+
+from .declare import Declared
+from .errors import DataError
+from .structure import ProperDraws, Structure, Unobserved, blank
+from .summary import Part
+from .table import Schema
+
+Kind = tuple[str, Callable[[np.ndarray], np.ndarray]]
+
+COUNT: Kind = ("whole numbers of at least 0", lambda v: (v >= 0) & (v % 1 == 0))
+KINDS: tuple[tuple[Any, Kind], ...] = (
+    (constraints.boolean, ("0 or 1", lambda v: (v == 0) | (v == 1))),
+    (constraints.nonnegative_integer, COUNT),
+    (constraints.positive_integer, ("whole numbers of at least 1", lambda v: (v >= 1) & (v % 1 == 0))),
+    (constraints.positive, ("numbers above 0", lambda v: v > 0)),
+    (constraints.nonnegative, ("numbers of at least 0", lambda v: v >= 0)),
+    (constraints.unit_interval, ("numbers between 0 and 1", lambda v: (v >= 0) & (v <= 1))),
+)
+
+
+@lru_cache(maxsize=256)
+def kinds(model: Declared, shape: Structure, features: int, classes: int) -> dict[str, Kind]:
+    """The kind of number that sites x and y take, for those that take no other; of a label, y is none."""
+    found: dict[str, Kind] = {}
+    spec = blank(features, classes)
+
+    def look(key: jax.Array) -> None:
+        with handlers.trace() as trace, ProperDraws(), handlers.seed(rng_seed=key), Unobserved():
+            model(jnp.zeros((1, features)), jnp.zeros(1, dtype=int), spec)
+        for name in ("x",) if shape.classes else ("x", "y"):
+            if name in trace and trace[name]["type"] == "sample":
+                kind = _kind(trace[name]["fn"].support)
+                found.update({} if kind is None else {name: kind})
+
+    jax.eval_shape(look, jax.random.key(0))
+    return found
+
+
+def _kind(support: Any) -> Kind | None:
+    while isinstance(support, constraints.independent):
+        support = support.base_constraint
+    if type(support).__name__ == "_Multinomial":
+        return COUNT
+    return next((kind for constraint, kind in KINDS if support is constraint), None)
+
+
+def refuse_x(kind: dict[str, Kind], model: str, x: np.ndarray, columns: Sequence[str], name: Callable) -> None:
+    """Raise DataError for a cell that P(x) has no place for. name: how the user calls row i."""
+    if "x" not in kind:
+        return
+    words, holds = kind["x"]
+    bad = np.argwhere(~(holds(x) | np.isnan(x)))
+    if len(bad):
+        i, j = bad[0]
+        raise DataError(
+            f"row {name(i)}, column '{columns[j]}' is {x[i, j]:g}, but {model} takes {words}; correct it, or leave the "
+            "column out."
+        )
+
+
+def refuse_y(kind: dict[str, Kind], model: str, y: np.ndarray, target: str, name: Callable) -> None:
+    """Raise DataError for a response that P(y | x) has no place for."""
+    if "y" not in kind:
+        return
+    words, holds = kind["y"]
+    bad = np.flatnonzero(~holds(y))
+    if len(bad):
+        raise DataError(
+            f"row {name(bad[0])}: the response '{target}' is {y[bad[0]]:g}, but {model} takes {words}; correct it, or "
+            "use a model of other numbers."
+        )
+
+
+def refuse_parts(model: Declared, shape: Structure, classes: int, parts: Iterable[Part], schema: Schema) -> None:
+    """Raise DataError for the first value, of all rows, that the model has no place for."""
+    kind = kinds(model, shape, len(schema.columns), classes)
+    for part in parts if kind else ():
+        refuse_x(kind, model.name, part.x, schema.columns, part.name)
+        refuse_y(kind, model.name, part.y, schema.target, part.name)

@@ -15,6 +15,7 @@ from .fits import laplace as laplace
 from .fits import map_estimate as map_estimate
 from .fits import mle as mle
 from .sampling import nuts as nuts
+from .sbc import calibrate as calibrate
 from .stream import summarise as summarise
 from .summary import Summary as Summary
 from .variational import svi as svi

@@ -8,7 +8,6 @@ p of a label, a share p has it.
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 
 import jax
@@ -35,20 +34,6 @@ DRAWS = 99  # posterior draws a simulation is ranked among
 LOC, SCALE = 5.0, 1.0  # of every column: far enough from 0 for a mean of counts
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """What simulations found, by fitter. pit: the rank of each quantity's true value, in (0, 1), (simulation,).
-
-    probability, label: the label posterior of one new row of each simulation, (simulation, label), and its true label;
-    None where there is no label.
-    """
-
-    model: str
-    pit: dict[str, dict[str, np.ndarray]]
-    probability: dict[str, np.ndarray] | None
-    label: np.ndarray | None
-
-
 Sampler = Callable[
     [Array, Array, Array, Spec, Rows], Array
 ]  # key, mode, whitening, spec, rows -> vectors (DRAWS, size)
@@ -67,7 +52,7 @@ def by_nuts(model: Declared, shape: Structure) -> Sampler:
     def draw(key: Array, mode: Array, whiten: Array, spec: Spec, rows: Rows) -> Array:
         data = mode, whiten, spec, rows
         keys = jax.random.split(key)
-        state = start(keys[0], jax.random.normal(keys[1], (shape.size,)), *data)
+        state = start.__wrapped__(keys[0], jax.random.normal(keys[1], (shape.size,)), *data)
         state, _ = advance(WARMUP, state, *data)
         _, (v, _) = advance(DRAWS * THIN, state, *data)
         return mode + v[::THIN] @ whiten.T
@@ -101,11 +86,14 @@ def calibrate(
     hidden: bool = False,
     prior: Callable | None = None,
     seed: int = 0,
-) -> Calibration:
-    """Ranks of true values among posterior draws, over simulated tables.
+) -> dict[str, dict[str, np.ndarray]]:
+    """Ranks of true values among posterior draws over simulated tables, in (0, 1): fitter -> quantity -> (simulation,).
 
+    All are uniform where a fitter is right. Quantities are the parameters, the log-likelihood of the table, the log
+    density of its first row and, of a model of labels, the place of the new row's label in its label posterior: the sum of
+    the probabilities of less probable labels, and a random part of its own.
     hidden: labels are summed out; then parameters may swap names, and only quantities that do not mind are ranked: the
-    log-likelihood of the table and the log density of a new row, which are ranked in every case.
+    log-likelihood of the table and the log density of the first row, which are ranked in every case.
     prior: a model that the tables come from in place of ``model``, to see that a wrong one is found out.
     Every climb to a mode starts at the true parameters: which of several modes a search would find is not told.
     """
@@ -134,11 +122,8 @@ def calibrate(
             first = one(keys[0])  # compiled once
             parts = [first, *bar(pool.map(one, keys[1:]), desc="simulations", total=count - 1)]
     found = jax.tree.map(lambda *several: np.concatenate(several)[:simulations], *parts)
-    names = _names(shape, hidden)
-    pit = {name: dict(zip(names, found[name]["pit"].T, strict=True)) for name in fitters}
-    if not shape.classes:
-        return Calibration(declared.name, pit, None, None)
-    return Calibration(declared.name, pit, {name: found[name]["probability"] for name in fitters}, found["label"])
+    names = _names(shape, hidden and bool(shape.classes))
+    return {name: dict(zip(names, found[name].T, strict=True)) for name in fitters}
 
 
 def _names(shape: Structure, hidden: bool) -> list[str]:
@@ -149,7 +134,7 @@ def _names(shape: Structure, hidden: bool) -> list[str]:
             name + (str(list(index)) if index else "") for name, site in shape.sites for index in np.ndindex(site.shape)
         ]
     )
-    return [*each, "log likelihood", "log density of a new row"]
+    return [*each, "log likelihood", "log density of the first row", *(["label of a new row"] if shape.classes else [])]
 
 
 def _program(
@@ -176,10 +161,10 @@ def _program(
 
         return jax.vmap(row)(keys[1:], x)
 
-    def quantities(vector: Array, spec: Spec, data: Rows, new: Rows) -> Array:
+    def quantities(vector: Array, spec: Spec, data: Rows, first: Rows) -> Array:
         values = lifted(model, shape, vector, spec, data).values
         each = [] if hidden else [values[name].ravel() for name, _ in shape.sites]
-        told = [log_likelihood(values=values, spec=spec, rows=part, **keywords)[None] for part in (data, new)]
+        told = [log_likelihood(values=values, spec=spec, rows=part, **keywords)[None] for part in (data, first)]
         return jnp.concatenate([*each, *told])
 
     def of_labels(vector: Array, spec: Spec, x: Array) -> Array:
@@ -195,25 +180,28 @@ def _program(
         keys = jax.random.split(key, 2 + len(samplers))
         x, y = table(keys[0], vector, spec)
         known = y[:0] if hidden else y
-        data, new = Rows(x[:-1], None, known[:-1]), Rows(x[-1:], None, known[-1:])
+        data, first = Rows(x[:-1], None, known[:-1]), Rows(x[:1], None, known[:1])
         mode, whiten = _mode(partial(minus, spec=spec, data=data), vector, spread)
-        truth = quantities(vector, spec, data, new)
+        truth = quantities(vector, spec, data, first)
         tie = jax.random.uniform(keys[1], truth.shape)
-        found = {"label": y[-1]}
+        found = {}
         for key, (name, sampler) in zip(keys[2:], samplers.items(), strict=True):
             draws = sampler(key, mode, whiten, spec, data)
-            told = jax.lax.map(lambda vector: quantities(vector, spec, data, new), draws)
+            told = jax.lax.map(lambda vector: quantities(vector, spec, data, first), draws)
             below, level = (told < truth).sum(axis=0), (told == truth).sum(axis=0)
-            found[name] = {"pit": (below + tie * (level + 1)) / (DRAWS + 1)}
+            pit = (below + tie * (level + 1)) / (DRAWS + 1)
             if shape.classes:
                 each = jax.lax.map(lambda vector: of_labels(vector, spec, x[-1]), draws)
-                found[name]["probability"] = jax.nn.softmax(jax.nn.logsumexp(each, axis=0))
+                share = jax.nn.softmax(jax.nn.logsumexp(each, axis=0))
+                own = share[y[-1]]
+                pit = jnp.append(pit, jnp.sum(jnp.where(share < own, share, 0.0)) + tie[0] * own)
+            found[name] = pit
         return found
 
     def several(keys: Array, spec: Spec) -> dict:
         pairs = jax.vmap(jax.random.split)(keys)
         empty = Rows(spec.loc[None], None, jnp.zeros(1, int if shape.classes else float))
-        draw = partial(prior_vectors, spec=spec, rows=empty, model=source, shape=shape, draws=1)
+        draw = partial(prior_vectors.__wrapped__, spec=spec, rows=empty, model=source, shape=shape, draws=1)
         vectors = jax.vmap(lambda key: draw(key)[0])(pairs[:, 0])
         many = draw(jax.random.key(0), draws=200)
         spread = jnp.maximum(jnp.quantile(many, 0.75, axis=0) - jnp.quantile(many, 0.25, axis=0), 1e-6) / 1.349

@@ -113,7 +113,7 @@ def poisson_naive_bayes(
     prior = dist.Dirichlet(jnp.full(spec.classes, positive("concentration", concentration)))
     pi = numpyro.sample("pi", prior, infer={"event_dims": ["label"]})
     with numpyro.plate("label", spec.classes, dim=-2), numpyro.plate("feature", spec.features, dim=-1):
-        rate = numpyro.sample("rate", rate if rate is not None else dist.Gamma(1.0, 1 / spec.loc))
+        rate = numpyro.sample("rate", rate if rate is not None else dist.Gamma(1.0, jnp.reciprocal(spec.loc)))
     with numpyro.plate("row", spec.rows, dim=-1):
         y = numpyro.sample("y", dist.Categorical(pi), obs=y)
         return numpyro.sample("x", dist.Poisson(rate[y]).to_event(1), obs=x)

@@ -53,16 +53,12 @@ def fit(
 
     inference.keep_compiled_programs()
     from ..inference.table import read_x
-    from ..models.catalogue import MODELS
     from . import datasets, store
 
-    if model not in MODELS:
-        raise inference.ModelError(
-            f"there is no model '{model}'{_nearest(model, MODELS)}; the zoo has {', '.join(MODELS)}."
-        )
+    zoo = _model(model)
     if by not in METHODS:
         raise inference.ModelError(f"--by takes {', '.join(METHODS)}, got '{by}'.")
-    function = partial(MODELS[model], **_settings(MODELS[model], setting or []))
+    function = partial(zoo, **_settings(zoo, setting or []))
     table = datasets.load(data)
     share = holdout if target is not None else 0.0
     held = np.sort(np.random.default_rng(seed).permutation(len(table))[: round(share * len(table))])
@@ -76,7 +72,7 @@ def fit(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", inference.FitWarning)  # printed below, from the fit
         result = getattr(inference, METHODS[by])(
-            function if setting else MODELS[model],
+            function if setting else zoo,
             x,
             y,
             seed=seed,
@@ -105,6 +101,63 @@ def fit(
     if not no_plots:
         save_plots(result, tree, folder / "plots")
     typer.echo(f"written to {folder}")
+
+
+@app.command()
+def check(
+    model: Annotated[str, typer.Argument(help="a name from 'bayeszoo models'")],
+    by: Annotated[
+        list[str] | None, typer.Option(help="nuts, laplace or svi; repeat the option; by default all")
+    ] = None,
+    setting: Annotated[list[str] | None, typer.Option("--set", help="a hyperparameter, as in --set k=3")] = None,
+    simulations: Annotated[int, typer.Option(min=20, help="tables to simulate and fit")] = 1000,
+    rows: Annotated[int, typer.Option(min=5, help="rows of each")] = 40,
+    hidden: Annotated[bool, typer.Option("--hidden", help="hide all labels")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="seed of every random choice")] = 0,
+    out: Annotated[Path | None, typer.Option(help="folder for pictures; by default runs/check-MODEL")] = None,
+) -> None:
+    """Calibrate a model's fitters by simulation: fit tables drawn from its own prior, and test the ranks."""
+    from functools import partial
+
+    from .. import inference
+    from ..inference.sbc import FITTERS, calibrate
+    from . import store
+
+    inference.keep_compiled_programs()
+    function = _model(model)
+    folder = out or Path("runs") / f"check-{model}"
+    store.check_folder(folder)
+    ranks = calibrate(
+        partial(function, **_settings(function, setting or [])),
+        fitters=tuple(by or FITTERS),
+        simulations=simulations,
+        rows=rows,
+        hidden=hidden,
+        seed=seed,
+    )
+    import matplotlib
+
+    matplotlib.use("agg")
+    from .check import save_calibration, verdicts
+
+    found = verdicts(ranks)
+    for fitter in ranks:
+        own = [one for one in found if one.fitter == fitter]
+        worst = min(own, key=lambda one: one.p)
+        bad = [one.quantity for one in own if not one.passed]
+        said = f"NOT calibrated: {', '.join(bad)}" if bad else "calibrated"
+        typer.echo(f"{fitter:8} {said}; of {len(own)} quantities, the smallest p is {worst.p:.2g} ({worst.quantity})")
+    save_calibration(ranks, model, folder)
+    typer.echo(f"pictures written to {folder}")
+
+
+def _model(name: str) -> Any:
+    from ..inference.errors import ModelError
+    from ..models.catalogue import MODELS
+
+    if name not in MODELS:
+        raise ModelError(f"there is no model '{name}'{_nearest(name, MODELS)}; the zoo has {', '.join(MODELS)}.")
+    return MODELS[name]
 
 
 def _nearest(word: str, names: Iterable[str]) -> str:

@@ -1,0 +1,72 @@
+"""Simulation-based calibration: right fitters pass, copies of a model that are wrong are found out.
+
+400 seeds aside, each verdict here calls a right fitter wrong with probability 0.01; seeds are fixed.
+"""
+
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import pytest
+from bayeszoo.inference import ModelError, calibrate
+from bayeszoo.models import fixed_variance_mixture, gaussian_naive_bayes, linear_regression
+from bayeszoo.workflow.check import save_calibration, verdicts
+
+
+def failed(ranks):
+    return {(one.fitter, one.quantity) for one in verdicts(ranks) if not one.passed}
+
+
+def small(x, y=None, *, sd=1.0, width=1.0):
+    w = numpyro.sample("w", dist.Normal(0.0, width))
+    numpyro.sample("y", dist.Normal(w * (x[:, 0] - 5.0), sd), obs=y)
+
+
+def test_exact_posteriors_pass(tmp_path):
+    """The posterior of ``small`` is normal, so that all three fitters are right."""
+    ranks = calibrate(small, simulations=200, rows=5, features=1)
+    assert set(ranks) == {"nuts", "laplace", "svi"}
+    assert failed(ranks) == set()
+    assert len(save_calibration(ranks, "small", tmp_path)) == 3
+
+
+@pytest.mark.parametrize("wrong", [{"sd": 1.5}, {"width": 0.5}], ids=["scale", "prior"])
+def test_a_broken_copy_is_found_out(wrong):
+    def broken(x, y=None):
+        return small(x, y, **wrong)
+
+    ranks = calibrate(broken, simulations=200, rows=5, features=1, prior=small)
+    assert {("nuts", "w"), ("laplace", "w")} <= failed(ranks)
+
+
+def test_nuts_is_calibrated_and_laplace_is_not_for_a_scale():
+    ranks = calibrate(linear_regression, fitters=("nuts", "laplace"), simulations=400)
+    assert {quantity for fitter, quantity in failed(ranks) if fitter == "nuts"} == set()
+    assert ("laplace", "sigma") in failed(ranks)
+
+
+def test_hidden_labels_are_calibrated_in_what_their_names_do_not_change():
+    ranks = calibrate(fixed_variance_mixture, fitters=("nuts",), simulations=200, hidden=True, labels=2)
+    assert set(ranks["nuts"]) == {"log likelihood", "log density of the first row"}
+    assert failed(ranks) == set()
+
+
+def test_probabilities_of_labels_are_calibrated():
+    """And a likelihood whose classes are too narrow is too sure of them."""
+    ranks = calibrate(gaussian_naive_bayes, fitters=("nuts",), simulations=200, labels=2)
+    assert failed(ranks) == set()
+
+
+def test_what_cannot_be_calibrated_is_said():
+    def improper(x, y=None):
+        w = numpyro.sample("w", dist.ImproperUniform(dist.constraints.real, (), ()))
+        numpyro.sample("y", dist.Normal(w * x[:, 0], 1.0), obs=y)
+
+    with pytest.raises(ModelError, match="improper prior"):
+        calibrate(improper)
+    with pytest.raises(ModelError, match="there is no fitter 'mcmc'"):
+        calibrate(small, fitters=("mcmc",))
+
+
+def test_ranks_are_the_same_for_the_same_seed():
+    one, two = (calibrate(small, fitters=("laplace",), simulations=50, rows=5, features=1, seed=3) for _ in range(2))
+    np.testing.assert_array_equal(one["laplace"]["w"], two["laplace"]["w"])

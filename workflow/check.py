@@ -1,0 +1,71 @@
+"""Whether fitters are calibrated: uniformity of ranks over simulations, as numbers, a verdict and pictures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+FALSE_ALARM = 0.01  # chance that a right fitter is called wrong, over all its quantities
+SHOWN = 12  # panels of the picture: the quantities that deviate most
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Of one quantity by one fitter. p: how probable ranks at least as uneven are where the fitter is right."""
+
+    fitter: str
+    quantity: str
+    p: float
+    passed: bool
+
+
+def verdicts(ranks: Mapping[str, Mapping[str, np.ndarray]]) -> list[Verdict]:
+    """A test of uniformity for each quantity of each fitter, FALSE_ALARM shared out among a fitter's (Bonferroni).
+
+    ranks: what ``bayeszoo.inference.calibrate`` returns. The test is ArviZ's of order statistics (pot_c).
+    """
+    from arviz_stats.base import array_stats
+
+    found = []
+    for fitter, several in ranks.items():
+        for quantity, pit in several.items():
+            p = float(array_stats.uniformity_test(np.clip(pit, 1e-12, 1 - 1e-12))[0])
+            found.append(Verdict(fitter, quantity, p, p > FALSE_ALARM / len(several)))
+    return found
+
+
+def plot_calibration(ranks: Mapping[str, np.ndarray], title: str) -> Figure:
+    """How far the distribution function of each quantity's ranks is from the uniform one, within a band of 99 %.
+
+    One fitter's; the quantities that deviate most, SHOWN of them.
+    """
+    from arviz_plots import plot_ecdf_pit
+
+    names = sorted(ranks, key=lambda name: -_deviation(ranks[name]))[:SHOWN]
+    data = xr.Dataset({name: (("chain", "draw"), ranks[name][None]) for name in names})
+    tree = xr.DataTree.from_dict({"prior_sbc": data})
+    shown = plot_ecdf_pit(tree, method="envelope", envelope_prob=0.99, backend="matplotlib")
+    figure = shown.viz["figure"].item()
+    figure.suptitle(title)
+    return figure
+
+
+def _deviation(pit: np.ndarray) -> float:
+    return float(np.abs(np.sort(pit) - np.arange(1, len(pit) + 1) / len(pit)).max())
+
+
+def save_calibration(ranks: Mapping[str, Mapping[str, np.ndarray]], model: str, folder: Path) -> list[Path]:
+    """Write a picture of each fitter to the folder; the files."""
+    import matplotlib.pyplot as plt
+
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for fitter, several in ranks.items():
+        figure = plot_calibration(several, f"{model} by {fitter}")
+        written.append(folder / f"{fitter}.png")
+        figure.savefig(written[-1], dpi=80, bbox_inches="tight")
+        plt.close(figure)
+    return written

@@ -13,7 +13,7 @@ from jax import Array
 from numpyro.distributions import Distribution
 from numpyro.primitives import Messenger
 
-from ..models.spec import Spec
+from ..models.spec import NUMBER, Spec
 from .errors import ModelError
 
 
@@ -61,6 +61,8 @@ class Declared:
         keywords = self.hyperparameters
         if "spec" in parameters:
             keywords["spec"] = spec
+        if "kinds" in parameters:
+            keywords["kinds"] = spec.kinds or (NUMBER,) * spec.features
         data = {"x": x, "y": y}
         by_name = {name: value for name, value in data.items() if name in parameters}
         keywords.update(by_name)
@@ -75,6 +77,11 @@ class Declared:
     def hyperparameters(self) -> dict[str, Any]:
         """The bound keywords, as the user gave them."""
         return {name: constant.value for name, constant in self.keywords}
+
+    @property
+    def takes_kinds(self) -> bool:
+        """Whether it takes columns of names and counts as such, and not all as numbers."""
+        return "kinds" in inspect.signature(self.function).parameters
 
     @property
     def name(self) -> str:

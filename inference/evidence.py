@@ -27,12 +27,15 @@ def evidence(
         summary = x if isinstance(x, Summary) else summarise(x, y, target=target, labels=labels, weights=weights)
         if isinstance(x, Summary) and any(one is not None for one in (y, target, labels, weights)):
             raise DataError("a Summary holds y, target, labels and weights; give them to summarise instead.")
-        shape = structure(model, blank(len(summary.columns), 2))
+        if not model.takes_kinds:
+            summary = summary.of_numbers(model.name)
+        shape = structure(model, blank(len(summary.columns), 2, summary.kinds))
         if shape.classes is None and shape.has_y:
             summary = summary.with_response()
     else:
-        summary = frame_summary(x, y, partial(_read_y, model, labels), weights, target=target, full=False)
-        shape = structure(model, blank(len(summary.columns), 2))
+        read_y, named = partial(_read_y, model, labels), model.takes_kinds
+        summary = frame_summary(x, y, read_y, weights, target=target, full=False, named=named)
+        shape = structure(model, blank(len(summary.columns), 2, summary.kinds))
     if jax.process_count() == 1:  # of several, all see the same columns later
         check_columns(*summary.ends, summary.columns)
     y = summary.few.y
@@ -51,9 +54,9 @@ def evidence(
 
 
 def _read_y(
-    model: Declared, labels: Sequence[Any] | None, y: Any, target: str, columns: int
+    model: Declared, labels: Sequence[Any] | None, y: Any, target: str, kinds: tuple[int, ...]
 ) -> tuple[np.ndarray, tuple[Any, ...] | None]:
-    shape = structure(model, blank(columns, 2))
+    shape = structure(model, blank(len(kinds), 2, kinds if model.takes_kinds else ()))
     if shape.classes:
         return read_labels([] if y is None else y, labels)
     if y is not None and shape.has_y:
@@ -73,7 +76,9 @@ def names_of_classes(model: Declared, summary: Summary) -> tuple[Any, ...]:
             "model of one, such as linear_regression."
         )
     # A model that follows the number of labels in the data has another number where the data have another.
-    own, two, three = (structure(model, blank(len(summary.columns), k)).classes for k in (len(names), 2, 3))
+    own, two, three = (
+        structure(model, blank(len(summary.columns), k, summary.kinds)).classes for k in (len(names), 2, 3)
+    )
     if own > rows:
         raise DataError(f"{own} components need as many rows, got {rows}.")
     return name_classes(names, own, fixed=two == three)

@@ -8,11 +8,12 @@ from typing import Any
 import narwhals.stable.v1 as nw
 import numpy as np
 
+from ..models.spec import NUMBER
 from .errors import DataError
 from .summary import Part, Summary, summary_of
-from .table import Schema, read_x, row_name
+from .table import Schema, kinds_of, read_x, row_name
 
-ReadY = Callable[[Any, str, int], tuple[np.ndarray, tuple[Any, ...] | None]]  # of y, its name and the number of columns
+ReadY = Callable[[Any, str, tuple[int, ...]], tuple[np.ndarray, tuple[Any, ...] | None]]  # of y, its name, x's kinds
 
 
 def frame_summary(
@@ -25,26 +26,29 @@ def frame_summary(
     features: Sequence[str] | None = None,
     schema: Schema | None = None,
     full: bool,
+    named: bool,
 ) -> Summary:
     """The summary of x, and of y as ``read_y`` makes codes and label names of it, or responses and None.
 
     features: columns of x, all by default. schema: names that columns and target must have. full: with covariances.
+    named: whether columns of names and counts are kept as such.
     """
-    values, columns = read_x(x, schema, look=False)
+    values, columns, levels = read_x(x, schema, look=False, named=named)
     y = one_column(y)
     if features is not None:
         chosen = chosen_columns(features)
         absent = [name for name in chosen if name not in columns]
         if absent:
             raise DataError(f"column '{absent[0]}' is missing; the table has {', '.join(columns)}.")
-        values, columns = values[:, [columns.index(name) for name in chosen]], chosen
+        index = [columns.index(name) for name in chosen]
+        values, columns, levels = values[:, index], chosen, tuple(levels[j] for j in index) if levels else ()
     target = target_name(y, target, columns) if schema is None else schema.target
-    codes, names = read_y(y, target, len(columns))
+    codes, names = read_y(y, target, kinds_of(levels) or (NUMBER,) * len(columns))
     codes = np.full(len(values), -1) if y is None else codes
     if len(codes) != len(values):
         raise DataError(f"x has {len(values)} rows but y has {len(codes)}; give one y for every row.")
     part = Part(values, codes, names, read_weights(weights, values, x), partial(row_name, x))
-    return summary_of(with_weight(part), columns, target, full=full)
+    return replace(summary_of(with_weight(part), columns, target, full=full), levels=levels)
 
 
 def one_column(y: Any) -> Any:

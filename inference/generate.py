@@ -61,7 +61,11 @@ def generate(fit: "Fit", n: int, *, label: Any = None, seed: int = 0) -> xr.Data
         key = jax.random.key(seed)
     program = partial(_draw_x, key, fit.flat_params, fit.spec, model=fit.model)
     x = np.concatenate(list(in_blocks(program, np.arange(len(codes)), draws, codes)))
-    table = {name: ("row", x[:, j]) for j, name in enumerate(fit.schema.columns)}
+    levels = fit.schema.levels or (None,) * x.shape[1]
+    columns = [
+        np.array(names)[x[:, j].astype(int)] if isinstance(names, tuple) else x[:, j] for j, names in enumerate(levels)
+    ]
+    table = {name: ("row", column) for name, column in zip(fit.schema.columns, columns, strict=True)}
     return xr.Dataset(
         {**table, fit.schema.target: ("row", fit.label_coordinate[codes])}, {"row": np.arange(len(codes))}
     )

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 from numpyro import distributions as dist
 
+from ..models.columns import Columns
 from .errors import ModelError
 
 
@@ -51,6 +52,11 @@ def _normal_seen(loc: Array, covariance: Array, value: Array, seen: Array) -> Ar
     white = jax.scipy.linalg.solve_triangular(factor, away[..., None], lower=True)[..., 0]
     determinant = jnp.log(jnp.diagonal(factor, axis1=-2, axis2=-1)).sum(axis=-1)
     return -0.5 * (white**2).sum(axis=-1) - determinant - 0.5 * jnp.log(2 * jnp.pi) * seen.sum(axis=-1)
+
+
+@log_prob_seen.register
+def _(fn: Columns, value: Array, seen: Array) -> Array:
+    return jnp.sum(jnp.where(seen, fn.log_prob_each(value), 0.0), axis=-1)
 
 
 @log_prob_seen.register

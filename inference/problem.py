@@ -57,10 +57,10 @@ class Problem:
         self.model = declare(model)
         self.own, self.summary = shared(lambda: evidence(self.model, x, y, target, labels, weights), self.model)
         names = self.summary.labels
-        self.schema = Schema(self.summary.columns, self.summary.target, names or None)
+        self.schema = Schema(self.summary.columns, self.summary.target, names or None, self.summary.levels)
         self.spec = self.summary.units(len(names or ()))
         self.shape = structure(self.model, self.spec)
-        self.reads_table = reads_table(self.model, self.shape, self.spec.features, self.spec.classes)
+        self.reads_table = reads_table(self.model, self.shape, self.spec.features, self.spec.classes, self.spec.kinds)
         if self.reads_table and self.summary.weighted:
             raise ModelError(
                 f"a prior or deterministic site of {self.model.name} looks at the table, where a row stands once and "
@@ -68,7 +68,7 @@ class Problem:
             )
         few = self.summary.few
         every = self.own.parts() if self.own.sources is not None else [few]
-        refuse_parts(self.model, self.shape, self.spec.classes, every, self.schema)
+        refuse_parts(self.model, self.shape, self.spec, every, self.schema)
         self._check_no_feature_is_missing(few)
         self.rows = self.few = self.lay(replace(few, weights=_standing_for(few, self.summary)), coarse=True)
         # Priors need a table to run on; where they do not look at it, one row does for tables of any size.

@@ -51,13 +51,13 @@ def ask(
 
 def rows_of(fit: "Fit", x: Any) -> np.ndarray:
     """A table that a fit is asked about, (rows, features). Raises DataError where it is none that the model takes."""
-    values, columns = read_x(x, fit.schema)
+    values, columns, _ = read_x(x, fit.schema)
     refuse_x(_kinds(fit), fit.model.name, values, columns, partial(row_name, x))
     return values
 
 
 def _kinds(fit: "Fit") -> dict[str, Kind]:
-    return kinds(fit.model, fit.shape, fit.spec.features, fit.spec.classes)
+    return kinds(fit.model, fit.shape, fit.spec.features, fit.spec.classes, fit.spec.kinds)
 
 
 def has_missing(x: np.ndarray) -> bool:

@@ -90,8 +90,8 @@ def calibrate(
     """Ranks of true values among posterior draws over simulated tables, in (0, 1): fitter -> quantity -> (simulation,).
 
     All are uniform where a fitter is right. Quantities are the parameters, the log-likelihood of the table, the log
-    density of its first row and, of a model of labels, the place of the new row's label in its label posterior: the sum of
-    the probabilities of less probable labels, and a random part of its own.
+    density of its first row and, of a model of labels, the place of a new row's label in its label posterior: the sum
+    of the probabilities of less probable labels, and a random part of its own.
     hidden: labels are summed out; then parameters may swap names, and only quantities that do not mind are ranked: the
     log-likelihood of the table and the log density of the first row, which are ranked in every case.
     prior: a model that the tables come from in place of ``model``, to see that a wrong one is found out.
@@ -134,7 +134,8 @@ def _names(shape: Structure, hidden: bool) -> list[str]:
             name + (str(list(index)) if index else "") for name, site in shape.sites for index in np.ndindex(site.shape)
         ]
     )
-    return [*each, "log likelihood", "log density of the first row", *(["label of a new row"] if shape.classes else [])]
+    label = ["label of a new row"] if shape.classes and not hidden else []
+    return [*each, "log likelihood", "log density of the first row", *label]
 
 
 def _program(
@@ -190,7 +191,7 @@ def _program(
             told = jax.lax.map(lambda vector: quantities(vector, spec, data, first), draws)
             below, level = (told < truth).sum(axis=0), (told == truth).sum(axis=0)
             pit = (below + tie * (level + 1)) / (DRAWS + 1)
-            if shape.classes:
+            if shape.classes and not hidden:
                 each = jax.lax.map(lambda vector: of_labels(vector, spec, x[-1]), draws)
                 share = jax.nn.softmax(jax.nn.logsumexp(each, axis=0))
                 own = share[y[-1]]

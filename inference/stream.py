@@ -40,8 +40,8 @@ def summarise(
     read, and for a part with other columns; it names file, row and column.
     """
     if not is_stream(data):
-        named = {"target": target, "features": features}
-        return frame_summary(data, y, partial(_read_y, labels), weights, **named, full=covariances)
+        chosen = {"target": target, "features": features}
+        return frame_summary(data, y, partial(_read_y, labels), weights, **chosen, full=covariances, named=True)
     total = streamed(data, y, target, features, weights, labels is not None, covariances, client)
     if labels is None or total.labels is None:
         return total
@@ -91,7 +91,7 @@ def is_stream(data: Any) -> bool:
 
 
 def _read_y(
-    labels: Sequence[Any] | None, y: Any, target: str, columns: int
+    labels: Sequence[Any] | None, y: Any, target: str, kinds: tuple[int, ...]
 ) -> tuple[np.ndarray, tuple[Any, ...] | None]:
     codes, names = read_labels([] if y is None else y, labels)
     if labels is None and too_many(names, target):

@@ -54,18 +54,18 @@ def count(shape: tuple[int, ...]) -> int:
 
 def structure(model: Declared, spec: Spec) -> Structure:
     """Read the sites off two abstract traces, of one row and of two: what grows is no parameter."""
-    return _structure(model, spec.features, spec.classes)
+    return _structure(model, spec.features, spec.classes, spec.kinds)
 
 
-def blank(features: int, classes: int) -> Spec:
+def blank(features: int, classes: int, kinds: tuple[int, ...] = ()) -> Spec:
     """Sizes with no units."""
     zero, one = np.zeros(features), np.ones(features)
-    return Spec(zero, one, np.zeros(()), np.ones(()), rows=1, features=features, classes=max(classes, 2))
+    return Spec(zero, one, np.zeros(()), np.ones(()), rows=1, features=features, classes=max(classes, 2), kinds=kinds)
 
 
 @lru_cache(maxsize=256)
-def _structure(model: Declared, features: int, classes: int) -> Structure:
-    spec = blank(features, classes)
+def _structure(model: Declared, features: int, classes: int, kinds: tuple[int, ...]) -> Structure:
+    spec = blank(features, classes, kinds)
     found = _abstract_sites(model, spec, 1)
     shared = _abstract_sites(model, spec, 2)
     y, generative = found.pop("y", None), found.pop("x", False)

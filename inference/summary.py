@@ -12,7 +12,7 @@ from ..models.spec import Spec
 from .errors import DataError
 from .moments import Moments
 from .sweep import TooManyPatterns, one_pass
-from .table import read_labels, refuse_infinite
+from .table import few, kinds_of, read_labels, refuse_infinite
 
 TRIED = 5_000  # rows that are kept as a sample
 
@@ -44,6 +44,7 @@ class Summary:
     sample: up to TRIED rows at random; extremes: rows with the least and the greatest value of each column.
     rows: how many there are. sources: where all of these can be read again, in turn; a tuple of parts lies in memory.
     None where some can not: after an update, and in a fit that was stored without them.
+    levels: of each column the names that its codes stand for, COUNTS or None; empty where all are numbers.
     """
 
     columns: tuple[str, ...]
@@ -56,6 +57,22 @@ class Summary:
     extremes: Part
     rows: int
     sources: tuple[Iterable[Part], ...] | None
+    levels: tuple[Any, ...] = ()
+
+    @property
+    def kinds(self) -> tuple[int, ...]:
+        """What the columns are, as a model sees it in Spec."""
+        return kinds_of(self.levels)
+
+    def of_numbers(self, model: str) -> "Summary":
+        """The same for a model that takes numbers only. DataError where a column holds names."""
+        for column, names in zip(self.columns, self.levels, strict=False):
+            if isinstance(names, tuple):
+                raise DataError(
+                    f"column '{column}' holds names ({few(names)}), and {model} takes numbers; leave the column out, "
+                    "encode it, or use a model of names such as mixed_naive_bayes."
+                )
+        return replace(self, levels=())
 
     @property
     def in_memory(self) -> bool:
@@ -105,6 +122,11 @@ class Summary:
             raise DataError(
                 f"columns differ: {', '.join(self.columns)} in one part, {', '.join(other.columns)} in another."
             )
+        if self.levels != other.levels:
+            strange = next(
+                (c for c, a, b in zip(self.columns, self.levels, other.levels, strict=False) if a != b), self.columns[0]
+            )
+            raise DataError(f"the names or kinds of column '{strange}' differ between parts; fit all rows together.")
         if (self.labels is None) != (other.labels is None):
             return (self if self.labels is None else self.with_response()).merge(
                 other if other.labels is None else other.with_response()
@@ -133,6 +155,7 @@ class Summary:
             _extremes_of(joined([a.extremes, b.extremes])),
             a.rows + b.rows,
             None if a.sources is None or b.sources is None else a.sources + b.sources,
+            self.levels,
         )
 
     def named(self, labels: tuple[Any, ...] | None) -> "Summary":
@@ -177,13 +200,13 @@ class Summary:
     def units(self, classes: int) -> Spec:
         """Sizes, and mean and standard deviation of each column, over the cells that are seen."""
         if self.moments is None:
-            return _units_of_rows(self, classes)
+            return replace(_units_of_rows(self, classes), kinds=self.kinds)
         of, seen = self.moments.diagonal, self.seen
         weight = of.count[:, None] * seen
         total = weight.sum(axis=0)
         mean = (weight * of.mean).sum(axis=0) / total
         scatter = (np.where(seen, of.scatter, 0.0) + weight * (of.mean - mean) ** 2).sum(axis=0)
-        return _spec(mean, np.sqrt(scatter / total), classes, self.labels is None)
+        return replace(_spec(mean, np.sqrt(scatter / total), classes, self.labels is None), kinds=self.kinds)
 
 
 def summary_of(part: Part, columns: tuple[str, ...], target: str, *, full: bool) -> Summary:

@@ -10,6 +10,7 @@ import numpy as np
 from numpyro import handlers
 from numpyro.distributions import constraints
 
+from ..models.spec import Spec
 from .declare import Declared
 from .errors import DataError
 from .structure import ProperDraws, Structure, Unobserved, blank
@@ -30,10 +31,13 @@ KINDS: tuple[tuple[Any, Kind], ...] = (
 
 
 @lru_cache(maxsize=256)
-def kinds(model: Declared, shape: Structure, features: int, classes: int) -> dict[str, Kind]:
-    """The kind of number that sites x and y take, for those that take no other; of a label, y is none."""
+def kinds(model: Declared, shape: Structure, features: int, classes: int, columns: tuple[int, ...]) -> dict[str, Kind]:
+    """The kind of number that sites x and y take, for those that take no other; of a label, y is none.
+
+    columns: what kinds they are, where the model knows of it.
+    """
     found: dict[str, Kind] = {}
-    spec = blank(features, classes)
+    spec = blank(features, classes, columns)
 
     def look(key: jax.Array) -> None:
         with handlers.trace() as trace, ProperDraws(), handlers.seed(rng_seed=key), Unobserved():
@@ -82,9 +86,9 @@ def refuse_y(kind: dict[str, Kind], model: str, y: np.ndarray, target: str, name
         )
 
 
-def refuse_parts(model: Declared, shape: Structure, classes: int, parts: Iterable[Part], schema: Schema) -> None:
+def refuse_parts(model: Declared, shape: Structure, spec: Spec, parts: Iterable[Part], schema: Schema) -> None:
     """Raise DataError for the first value, of all rows, that the model has no place for."""
-    kind = kinds(model, shape, len(schema.columns), classes)
+    kind = kinds(model, shape, spec.features, spec.classes, spec.kinds)
     for part in parts if kind else ():
         refuse_x(kind, model.name, part.x, schema.columns, part.name)
         refuse_y(kind, model.name, part.y, schema.target, part.name)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from narwhals.exceptions import DuplicateError
 
-from ..models.spec import Spec
+from ..models.spec import COUNT, Spec
 from .errors import DataError
 
 FLOATS = (np.float32, np.float64)
@@ -21,23 +21,42 @@ LARGE = 1 << 28  # bytes from which on an array is not copied
 EXTREME = 1e100  # squares of larger numbers, and of the inverses of smaller ones, leave float64
 
 
+COUNTS = "counts"  # stands for the names of a column of whole numbers of at least 0
+
+
 @dataclass(frozen=True)
 class Schema:
-    """The user's own names: columns, target and, where y is a label, the labels in the order of their codes."""
+    """The user's own names: columns, target and, where y is a label, the labels in the order of their codes.
+
+    levels: of each column the names that its codes stand for, COUNTS or None; empty where all are numbers.
+    """
 
     columns: tuple[str, ...]
     target: str
     labels: tuple[Any, ...] | None
+    levels: tuple[Any, ...] = ()
 
 
-def read_x(x: Any, schema: Schema | None = None, *, look: bool = True) -> tuple[np.ndarray, tuple[str, ...]]:
-    """An array (rows, features), NaN where a value is missing, and its column names.
+def kinds_of(levels: tuple[Any, ...]) -> tuple[int, ...]:
+    """What columns are, as a model sees it in Spec."""
+    return tuple(COUNT if names == COUNTS else len(names or ()) for names in levels)
 
+
+def read_x(
+    x: Any, schema: Schema | None = None, *, look: bool = True, named: bool = False
+) -> tuple[np.ndarray, tuple[str, ...], tuple[Any, ...]]:
+    """An array (rows, features), NaN where a value is missing, its column names, and what its codes stand for.
+
+    named: columns of text, categories and truth values are names, and those of whole numbers of at least 0 counts;
+    otherwise, all must be numbers. With a schema, its own columns of names are.
     float32 and float64 come as they are, and uncopied from 256 MiB on; anything else as float64.
     A frame is matched to ``schema`` by name, an array by position. look: for infinite values, unless a pass over the
     rows will do so anyway.
     Raises DataError for an empty table, text, infinite values and columns that do not match.
     """
+    levels: tuple[Any, ...] = schema.levels if schema else ()
+    if isinstance(x, np.ndarray) and x.dtype.kind in "OSU" and x.ndim == 2 and (named or levels):
+        x = pd.DataFrame(x, columns=schema.columns if schema else [f"x{j}" for j in range(x.shape[1])]).infer_objects()
     try:
         frame = nw.from_native(x, eager_only=True)
         has = list(map(str, frame.columns))
@@ -49,13 +68,28 @@ def read_x(x: Any, schema: Schema | None = None, *, look: bool = True) -> tuple[
         raise DataError(f"two columns are named '{twice}'; give each a name of its own.") from None
     except TypeError:
         values, columns = _array(x, schema)
+        if named and schema is None and np.asarray(x).dtype.kind in "iu" and np.all(values >= 0):
+            levels = (COUNTS,) * len(columns)
     else:
-        values, columns = _frame(frame, has, schema)
+        values, columns, levels = _frame(frame, has, schema, named)
     if look and not np.isfinite(
         values.sum(dtype=np.float64)
     ):  # NaN or infinite; a sum is cheaper than a look at each cell
         refuse_infinite(values, columns, partial(row_name, x))
-    return values, columns
+    if schema is not None and COUNTS in levels:
+        _refuse_no_counts(values, columns, levels, partial(row_name, x))
+    return values, columns, levels
+
+
+def _refuse_no_counts(values: np.ndarray, columns: Sequence[str], levels: tuple[Any, ...], name: Callable) -> None:
+    counts = np.array([names == COUNTS for names in levels])
+    bad = np.argwhere(counts & ((values < 0) | (values % 1 > 0)))
+    if len(bad):
+        i, j = bad[0]
+        raise DataError(
+            f"row {name(i)}, column '{columns[j]}' is {values[i, j]:g}, but it held counts, whole numbers of at least "
+            "0, where the model was fitted; correct it."
+        )
 
 
 def refuse_infinite(values: np.ndarray, columns: Sequence[str], name: Callable[[int], Any]) -> None:
@@ -95,7 +129,9 @@ def _array(x: Any, schema: Schema | None) -> tuple[np.ndarray, tuple[str, ...]]:
     return values, columns
 
 
-def _frame(frame: Any, has: list[str], schema: Schema | None) -> tuple[np.ndarray, tuple[str, ...]]:
+def _frame(
+    frame: Any, has: list[str], schema: Schema | None, named: bool
+) -> tuple[np.ndarray, tuple[str, ...], tuple[Any, ...]]:
     columns = schema.columns if schema else tuple(has)
     absent = [name for name in columns if name not in has]
     if absent:
@@ -106,9 +142,41 @@ def _frame(frame: Any, has: list[str], schema: Schema | None) -> tuple[np.ndarra
     kinds = set(frame.schema.values())
     if len(kinds) == 1 and kinds <= {nw.Float32, nw.Float64}:
         values = (frame if list(columns) == has else frame.select(*columns)).to_numpy()
-        if values.dtype in FLOATS:
-            return values, columns
-    return np.column_stack([_numbers(frame[:, has.index(name)], name, native) for name in columns]), columns
+        if values.dtype in FLOATS and not (schema and schema.levels):
+            return values, columns, ()
+    known = schema.levels if schema and schema.levels else (None,) * len(columns)
+    read, levels = [], []
+    for name, names in zip(columns, known, strict=True):
+        column = frame[:, has.index(name)]
+        if isinstance(names, tuple) or (schema is None and named and _holds_names(column)):
+            codes, names = _codes(column, name, names, native)
+            read.append(codes)
+        else:
+            read.append(_numbers(column, name, native))
+            if schema is None and named and column.dtype.is_integer() and np.all(read[-1] >= 0):
+                names = COUNTS
+        levels.append(names)
+    return np.column_stack(read), columns, tuple(levels) if any(names is not None for names in levels) else ()
+
+
+def _holds_names(column: Any) -> bool:
+    if column.dtype in (nw.String, nw.Categorical, nw.Enum, nw.Boolean):
+        return True
+    return column.dtype == nw.Object and all(isinstance(v, str | bool) for v in column.to_list() if not missing(v))
+
+
+def _codes(column: Any, name: str, names: tuple[Any, ...] | None, native: Any) -> tuple[np.ndarray, tuple[Any, ...]]:
+    """Codes of a column's names, NaN where one is missing, and the names: all categories that it declares."""
+    if names is None and column.dtype in (nw.Categorical, nw.Enum):
+        names = tuple(column.cat.get_categories().to_list())
+    codes, found = read_labels(column.to_list(), None)
+    names = found if names is None else names
+    strange = next((one for one in found if one not in names), None)
+    if strange is not None:
+        row = row_name(native, int((codes == found.index(strange)).argmax()))
+        raise DataError(f"row {row}, column '{name}' is {strange!r}, which is not one of {few(names)}.")
+    place = np.array([*(names.index(one) for one in found), np.nan])
+    return place[codes], names
 
 
 def _numbers(column: Any, name: str, native: Any) -> np.ndarray:

@@ -122,24 +122,22 @@ def what_the_table_decides(
 
 
 @lru_cache(maxsize=256)
-def reads_table(model: Declared, shape: Structure, features: int, classes: int) -> bool:
+def reads_table(model: Declared, shape: Structure, features: int, classes: int, kinds: tuple[int, ...]) -> bool:
     """Whether a prior, parameter or deterministic site depends on x, on y or on how many rows there are.
 
     Read off two abstract traces, of tables of three and of five rows: the equations that these values need.
     """
-    (read, first), (_, second) = (_needed(model, shape, features, classes, rows) for rows in (3, 5))
+    (read, first), (_, second) = (_needed(model, shape, blank(features, classes, kinds), rows) for rows in (3, 5))
     return read or first != second
 
 
-def _needed(
-    model: Declared, shape: Structure, features: int, classes: int, rows: int
-) -> tuple[bool, list[tuple[str, ...]]]:
+def _needed(model: Declared, shape: Structure, spec: Spec, rows: int) -> tuple[bool, list[tuple[str, ...]]]:
     def decided(x: Array, y: Array, vector: Array, spec: Spec) -> tuple:
         lift = lifted(model, shape, vector, spec, Rows(x, None, y))
         return lift.log_prior, lift.values, {name: lift.derived[name] for name, _ in shape.derived}
 
     y = np.zeros(rows, dtype=int) if shape.classes else np.zeros(rows)
-    trace = jax.make_jaxpr(decided)(np.zeros((rows, features)), y, np.zeros(shape.size), blank(features, classes))
+    trace = jax.make_jaxpr(decided)(np.zeros((rows, spec.features)), y, np.zeros(shape.size), spec)
     needed = {id(var) for var in trace.jaxpr.outvars}
     equations = []
     for equation in reversed(trace.jaxpr.eqns):

@@ -30,7 +30,7 @@ def update(fit: "Fit", x: Any, y: Any, weights: Any) -> "Fit":
         new = streamed(x, None, target, fit.schema.columns, weights, labelled)
     else:
         read_y = partial(_read_y, fit.shape)
-        new = frame_summary(x, y, read_y, weights, schema=fit.schema, full=fit.summary.full)
+        new = frame_summary(x, y, read_y, weights, schema=fit.schema, full=fit.summary.full, named=True)
     total = fit.summary.merge(new.with_covariances() if fit.summary.full else new)
     if fit.needs_rows:
         return fit.refit(fit.model, total)
@@ -44,7 +44,7 @@ def update(fit: "Fit", x: Any, y: Any, weights: Any) -> "Fit":
     return fit.refit(fit.model, total if in_files else replace(total, sources=None))
 
 
-def _read_y(shape: Structure, y: Any, target: str, columns: int) -> tuple[np.ndarray, tuple[Any, ...] | None]:
+def _read_y(shape: Structure, y: Any, target: str, kinds: tuple[int, ...]) -> tuple[np.ndarray, tuple[Any, ...] | None]:
     if y is None or not shape.has_y:
         return np.full(0 if y is None else len(y), -1), ()
     return read_labels(y) if shape.classes else (read_response(y, target), None)

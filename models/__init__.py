@@ -16,6 +16,7 @@ from .discriminant import mixture_discriminant as mixture_discriminant
 from .discriminant import pca_discriminant as pca_discriminant
 from .discriminant import quadratic_discriminant as quadratic_discriminant
 from .factors import probabilistic_pca as probabilistic_pca
+from .hierarchical import hierarchical_regression as hierarchical_regression
 from .hypotheses import gaussian_process as gaussian_process
 from .hypotheses import horseshoe as horseshoe
 from .hypotheses import linear as linear
@@ -32,6 +33,10 @@ from .naive_bayes import gaussian_naive_bayes as gaussian_naive_bayes
 from .naive_bayes import hierarchical_naive_bayes as hierarchical_naive_bayes
 from .naive_bayes import multinomial_naive_bayes as multinomial_naive_bayes
 from .naive_bayes import poisson_naive_bayes as poisson_naive_bayes
+from .named import categorical_naive_bayes as categorical_naive_bayes
+from .named import dawid_skene as dawid_skene
+from .named import latent_class as latent_class
+from .named import mixed_naive_bayes as mixed_naive_bayes
 from .regression import linear_regression as linear_regression
 from .regression import mixture_of_regressions as mixture_of_regressions
 from .regression import robust_regression as robust_regression

@@ -18,6 +18,9 @@ class Spec:
     rows, features, classes: how many rows, columns and label names there are. ``classes`` is 2 where
     no label is known, the least that makes a mixture.
 
+    kinds: of each column NUMBER, COUNT (whole numbers of at least 0) or how many names it takes, which x holds as
+    codes from 0; empty for a model that takes numbers only. A model that takes others has an argument ``kinds``.
+
     The arrays are leaves of a JAX pytree and the sizes are static, so a compiled program is shared by
     all tables of one shape.
     """
@@ -29,6 +32,10 @@ class Spec:
     rows: int = field(metadata={"static": True})
     features: int = field(metadata={"static": True})
     classes: int = field(metadata={"static": True})
+    kinds: tuple[int, ...] = field(default=(), metadata={"static": True})
+
+
+NUMBER, COUNT = 0, -1
 
 
 def positive(name: str, value: Any, length: int = 1) -> np.ndarray:

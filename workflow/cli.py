@@ -59,12 +59,12 @@ def fit(
     if by not in METHODS:
         raise inference.ModelError(f"--by takes {', '.join(METHODS)}, got '{by}'.")
     function = partial(zoo, **_settings(zoo, setting or []))
-    table = datasets.load(data)
+    table, named = datasets.load(data), inference.declare.declare(zoo).takes_kinds
     share = holdout if target is not None else 0.0
     held = np.sort(np.random.default_rng(seed).permutation(len(table))[: round(share * len(table))])
     # Columns are chosen by the rows that are fitted: one may be constant there and not in the whole table.
-    x, y, notes = datasets.choose_columns(table.drop(index=table.index[held]), target, features)
-    read_x(table[list(x.columns)])  # all rows now, so that an error names a row of the file
+    x, y, notes = datasets.choose_columns(table.drop(index=table.index[held]), target, features, named)
+    read_x(table[list(x.columns)], named=named)  # all rows now, so that an error names a row of the file
     folder = out or Path("runs") / f"{model}-{Path(data).stem}"
     store.check_folder(folder)
     for note in notes:

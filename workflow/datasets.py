@@ -9,6 +9,7 @@ from ..inference.errors import DataError
 from ..inference.table import first_without_number
 
 SKLEARN = ("iris", "wine", "breast_cancer", "digits", "diabetes")
+NAMES = 50  # different names a column may hold
 BUNDLED = ("penguins", *SKLEARN)
 
 
@@ -51,9 +52,11 @@ def load(data: str) -> pd.DataFrame:
 
 
 def choose_columns(
-    table: pd.DataFrame, target: str | None, features: list[str] | None
+    table: pd.DataFrame, target: str | None, features: list[str] | None, named: bool = False
 ) -> tuple[pd.DataFrame, pd.Series | None, list[str]]:
     """x, y, and one note for each column left out unasked: without numbers, or with one value only.
+
+    named: whether a column may hold names, NAMES different ones at most.
 
     Raises DataError for a target that the table lacks, or that is among the features.
     """
@@ -77,6 +80,8 @@ def choose_columns(
             continue
         if column.isna().all():
             notes.append(f"column '{name}' has no value and is left out.")
+        elif named and not pd.api.types.is_numeric_dtype(column) and 1 < column.nunique() <= NAMES:
+            kept.append(name)
         elif not pd.api.types.is_numeric_dtype(column):
             row = first_without_number(column.tolist()) or 0
             value, where = str(column.iloc[row]), column.index[row]

@@ -5,6 +5,7 @@ Of rows that were streamed or left behind by an update, ``rows.npz`` holds the s
 
 import json
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -63,8 +64,9 @@ def save(fit: Fit, folder: str | Path) -> xr.DataTree:
         "columns": fit.schema.columns,
         "target": fit.schema.target,
         "labels": fit.schema.labels,
+        "levels": fit.schema.levels,
         "units": {name: np.asarray(getattr(spec, name)).tolist() for name in ("loc", "scale", "y_loc", "y_scale")},
-        "sizes": {name: getattr(spec, name) for name in ("rows", "features", "classes")},
+        "sizes": {name: getattr(spec, name) for name in ("rows", "features", "classes", "kinds")},
         "rows": fit.summary.rows,
         "full": fit.summary.full,
         "diagnostics": fit.diagnostics,
@@ -112,10 +114,10 @@ def _summary(arrays: dict[str, np.ndarray], schema: Schema, response: bool, rows
         whole = part("")
         if whole.x.shape != (rows, len(schema.columns)) or len(whole.y) != rows:
             raise ValueError(f"rows.npz has {whole.x.shape} rows and columns, not {(rows, len(schema.columns))}")
-        return summary_of(whole, schema.columns, schema.target, full=full)
+        return replace(summary_of(whole, schema.columns, schema.target, full=full), levels=schema.levels)
     moments = Moments(arrays["count"], arrays["mean"], arrays["scatter"]) if "count" in arrays else None
     kept = arrays["label"], arrays["seen"], moments, part("sample_"), part("extremes_")
-    return Summary(schema.columns, schema.target, names, *kept, rows, None)
+    return Summary(schema.columns, schema.target, names, *kept, rows, None, schema.levels)
 
 
 def _encode(name: str, value: Any) -> Any:
@@ -172,8 +174,9 @@ def _read(record: dict[str, Any], folder: Path) -> Fit:
     keywords = {name: _decode(value) for name, value in record["hyperparameters"].items()}
     function = MODELS[record["model"]]
     model: Declared = declare(partial(function, **keywords) if keywords else function)
+    sizes = {**record["sizes"], "kinds": tuple(record["sizes"]["kinds"])}
     with jax.enable_x64(True):
-        spec = Spec(**{k: jax.numpy.asarray(v) for k, v in record["units"].items()}, **record["sizes"])
+        spec = Spec(**{k: jax.numpy.asarray(v) for k, v in record["units"].items()}, **sizes)
         shape = structure(model, spec)
     with xr.open_datatree(folder / "posterior.nc", engine="h5netcdf") as tree:
         params, derived = ({k: tree["posterior"][k].values for k, _ in s} for s in (shape.sites, shape.derived))
@@ -187,7 +190,8 @@ def _read(record: dict[str, Any], folder: Path) -> Fit:
     with (folder / "rows.npz").open("rb") as file, np.load(file) as stored:
         arrays = dict(stored)
     labels = None if record["labels"] is None else tuple(record["labels"])
-    schema = Schema(tuple(record["columns"]), record["target"], labels)
+    levels = tuple(tuple(names) if isinstance(names, list) else names for names in record["levels"])
+    schema = Schema(tuple(record["columns"]), record["target"], labels, levels)
     response = shape.has_y and shape.classes is None
     return Fit(
         model=model,

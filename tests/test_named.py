@@ -1,0 +1,156 @@
+"""Columns of names and counts: names in, names out, and every model of them against an oracle of its own."""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+from bayeszoo.inference import DataError, ModelError, laplace, map_estimate, mle, summarise
+from bayeszoo.inference.queries import log_likelihood
+from bayeszoo.models import (
+    categorical_naive_bayes,
+    dawid_skene,
+    gaussian_naive_bayes,
+    hierarchical_regression,
+    latent_class,
+    mixed_naive_bayes,
+)
+from bayeszoo.workflow import datasets, store
+from scipy import stats
+from sklearn.naive_bayes import CategoricalNB
+from sklearn.preprocessing import OrdinalEncoder
+
+PENGUINS = datasets.load("penguins").dropna().reset_index(drop=True)
+NAMED = PENGUINS[["island", "sex"]]
+SPECIES = PENGUINS["species"]
+RNG = np.random.default_rng(0)
+MIXED = PENGUINS[["island", "bill_length_mm", "sex"]].assign(visits=RNG.poisson(2.0, len(PENGUINS)))
+
+
+def one(fit, name):
+    return fit.posterior()[name].values[0, 0]
+
+
+def test_categorical_naive_bayes_is_scikit_learns():
+    """Smoothing by 1 is the mode under Dirichlet(2, ...)."""
+    fit = map_estimate(partial(categorical_naive_bayes, alpha=2.0), NAMED, SPECIES)
+    codes = OrdinalEncoder().fit_transform(NAMED)
+    peer = CategoricalNB(alpha=1.0).fit(codes, SPECIES)
+    np.testing.assert_allclose(one(fit, "theta_0"), np.exp(peer.feature_log_prob_[0]), rtol=1e-6)
+    np.testing.assert_allclose(fit.assign(NAMED, soft=True), peer.predict_proba(codes), rtol=1e-6, atol=1e-9)
+
+
+def test_names_come_back():
+    fit = map_estimate(mixed_naive_bayes, MIXED, SPECIES)
+    rows = fit.generate(50, label="Adelie").to_pandas()
+    assert set(rows["island"]) <= set(PENGUINS["island"])
+    assert set(rows["sex"]) <= set(PENGUINS["sex"])
+    assert np.all(rows["visits"] % 1 == 0)
+
+
+def test_mixed_naive_bayes_by_hand():
+    """Maximum likelihood: each column's own, and log P(x, y) is the sum over columns."""
+    fit = mle(mixed_naive_bayes, MIXED, SPECIES)
+    want = np.empty((len(MIXED), 3))
+    for k, label in enumerate(fit.schema.labels):
+        own = MIXED[label == SPECIES]
+        number = stats.norm(own["bill_length_mm"].mean(), own["bill_length_mm"].std(ddof=0))
+        count = stats.poisson(own["visits"].mean())
+        want[:, k] = np.log(len(own) / len(MIXED)) + number.logpdf(MIXED["bill_length_mm"])
+        want[:, k] += count.logpmf(MIXED["visits"])
+        for column in ("island", "sex"):
+            share = own[column].value_counts(normalize=True).reindex(sorted(set(MIXED[column])), fill_value=0.0)
+            with np.errstate(divide="ignore"):
+                want[:, k] += np.log(MIXED[column].map(share).astype(float))
+    got = fit.log_joint(MIXED).values
+    there = np.isfinite(want)
+    np.testing.assert_allclose(got[there], want[there], rtol=1e-5)
+    assert np.all(got[~there] < -15)
+
+
+def test_a_missing_name_is_summed_out():
+    fit = map_estimate(mixed_naive_bayes, MIXED, SPECIES)
+    holes = MIXED[:6].copy()
+    holes["island"] = None
+    each = [fit.log_joint(MIXED[:6].assign(island=name)).values for name in sorted(set(MIXED["island"]))]
+    np.testing.assert_allclose(fit.log_joint(holes), np.logaddexp.reduce(each), rtol=1e-9)
+    some = MIXED.astype({"island": object})
+    some.loc[::9, "island"] = None
+    assert np.isfinite(mle(mixed_naive_bayes, some, SPECIES).log_marginal(some)).all()
+
+
+def test_a_stored_fit_knows_its_names(tmp_path):
+    fit = laplace(mixed_naive_bayes, MIXED, SPECIES, draws=20)
+    store.save(fit, tmp_path)
+    again = store.load(tmp_path)
+    np.testing.assert_allclose(again.log_joint(MIXED), fit.log_joint(MIXED))
+    assert again.update(MIXED[:9], SPECIES[:9]).summary.rows == len(MIXED) + 9
+
+
+def test_categories_that_no_row_shows_are_names():
+    islands = pd.CategoricalDtype(["Biscoe", "Dream", "Torgersen", "Elsewhere"])
+    fit = map_estimate(categorical_naive_bayes, NAMED.astype({"island": islands}), SPECIES)
+    assert one(fit, "theta_0").shape == (3, 4)
+
+
+def test_what_holds_no_names_or_others_is_said():
+    fit = map_estimate(mixed_naive_bayes, MIXED, SPECIES)
+    with pytest.raises(DataError, match="row 0, column 'island' is 'Atlantis', which is not one of Biscoe, Dream"):
+        fit.assign(MIXED[:3].assign(island="Atlantis"))
+    with pytest.raises(DataError, match="row 0, column 'visits' is -1, but it held counts"):
+        fit.assign(MIXED[:3].assign(visits=-1))
+    with pytest.raises(ModelError, match=r"column 1 .from 0. holds numbers; make it text"):
+        mle(categorical_naive_bayes, PENGUINS[["island", "bill_length_mm"]], SPECIES)
+    with pytest.raises(DataError, match="column 'island' holds 'Torgersen' in row 0, which is no number"):
+        mle(gaussian_naive_bayes, MIXED, SPECIES)
+    with pytest.raises(DataError, match=r"column .island. holds names .Biscoe, Dream, Torgersen., and gaussian"):
+        mle(gaussian_naive_bayes, summarise(MIXED, SPECIES))
+
+
+def test_latent_classes_are_found():
+    """Two classes that answer ten questions alike with probability 0.9: all but a few rows are told apart."""
+    truth = RNG.integers(0, 2, 400)
+    x = pd.DataFrame(np.where((RNG.random((400, 10)) < 0.9) == truth[:, None], "yes", "no")).rename(columns=str)
+    found = map_estimate(latent_class, x).assign(x).values
+    assert max(np.mean(found == truth), np.mean(found != truth)) > 0.97
+
+
+def test_raters_are_told_apart():
+    """Five raters of skill 0.95 to 0.4 among three names: EM of Dawid and Skene, written here, agrees to 1e-4."""
+    names = pd.CategoricalDtype(["a", "b", "c"])
+    truth, skill = RNG.integers(0, 3, 300), [0.95, 0.9, 0.8, 0.6, 0.4]
+    said = np.array([np.where(RNG.random(300) < s, truth, RNG.integers(0, 3, 300)) for s in skill]).T
+    votes = pd.DataFrame(np.array(names.categories)[said], columns=list("vwxyz")).astype(names)
+    fit = map_estimate(dawid_skene, votes, labels=["a", "b", "c"])
+    share = np.eye(3)[stats.mode(said, axis=1).mode]
+    for _ in range(2_000):
+        pi = share.mean(axis=0)
+        counts = np.array([[[share[said[:, j] == c, k].sum() for c in range(3)] for k in range(3)] for j in range(5)])
+        counts = counts + 2.0 * np.eye(3)  # the mode under Dirichlet(1, 3, 1)
+        theta = counts / counts.sum(axis=-1, keepdims=True)
+        log = np.log(pi) + sum(np.log(theta[j][:, said[:, j]]).T for j in range(5))
+        new = np.exp(log - log.max(axis=1, keepdims=True))
+        new /= new.sum(axis=1, keepdims=True)
+        if np.abs(new - share).max() < 1e-10:
+            break
+        share = new
+    np.testing.assert_allclose(fit.assign(votes, soft=True), share, atol=1e-4)
+    np.testing.assert_allclose(one(fit, "theta"), theta, atol=1e-4)
+    with pytest.raises(ModelError, match="make the columns categories of one list"):
+        map_estimate(dawid_skene, votes.astype({"v": str}).assign(v=["a", "b"] * 150))
+
+
+def test_groups_are_pooled():
+    """log P(y | parameters) by hand, and a group of two rows is drawn to the others."""
+    group = np.repeat(["a", "b", "c", "d", "e"], [40, 40, 40, 40, 2])
+    x = pd.DataFrame({"school": group, "u": RNG.normal(size=162)})
+    y = 3.0 + x["u"] + RNG.normal(size=162) + np.where(group == "e", 6.0, 0.0)
+    fit = laplace(hierarchical_regression, x, y, draws=50)
+    values = {name: value.reshape(200, *value.shape[2:])[7] for name, value in {**fit.params, **fit.derived}.items()}
+    code = np.unique(group, return_inverse=True)[1]
+    f = values["a_group"][code] + values["w_group"][code, 0] * (x["u"] - x["u"].mean())
+    want = stats.norm(f, values["sigma"]).logpdf(y)
+    rows = np.column_stack([code, x["u"]])
+    np.testing.assert_allclose(log_likelihood(fit, rows, y.to_numpy()).reshape(200, -1)[7], want, rtol=1e-8)
+    level = fit.posterior()["a_group"].mean(("chain", "draw")).values
+    assert 3.5 < level[4] < y[group == "e"].mean() - 0.3

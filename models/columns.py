@@ -33,7 +33,10 @@ class Columns(Distribution):
 
     def log_prob_each(self, value: Array) -> Array:
         """log density of each column, (..., features)."""
-        each = [part.log_prob(value[..., jnp.array(p)]) for p, part in zip(self.places, self.parts, strict=True)]
+        each = []
+        for places, part in zip(self.places, self.parts, strict=True):
+            own = value[..., jnp.array(places)]
+            each.append(part.log_prob(own.astype(int) if part.support.is_discrete else own))
         return jnp.concatenate(each, axis=-1)[..., self._back]
 
     def log_prob(self, value: Array) -> Array:

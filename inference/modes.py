@@ -1,6 +1,6 @@
 """Where the mode of a problem is, how wide the posterior is there, and where chains start."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ DRAWS = 2, 4  # climbs from the prior, likewise
 FEW = 3_000  # rows with a known label, and as many without, on which the climbs from all starts are made
 SAME = 0.1  # nats between the ends of two climbs that count as one mode
 TWINS = SAME / 20  # likewise, of modes that differ in the names of labels; climbs end within a fifth of it
+NAMELESS = 2.0  # nats by which a climb may end higher with other names for the same labels, where names do not matter
 ALIKE = 0.995  # share of rows whose labels agree in two labelings that count as one
 CLOSE_BY = 0.03  # widths of the prior, likewise, between their places
 NEAR = 10.0  # nats below the best mode at which another one still is a place for chains to start
@@ -190,6 +191,11 @@ def _pretended(
     x, known = np.asarray(few.x), np.asarray(few.y)
     classes = problem.shape.classes
     controller = ThreadpoolController()
+    target = {"prior": True, "jacobian": True, **problem.keywords}
+
+    def climbed(labels: np.ndarray) -> Climbed:
+        return climb(centre, scale, problem.spec, replace(few, y=labels), enough=1.0, **target)
+
     labelings: list[np.ndarray] = []
     starts: list[np.ndarray] = []
     for i in range(LABELINGS[1]):
@@ -206,7 +212,30 @@ def _pretended(
         alike = (number for number, other in enumerate(labelings) if np.mean(labels == other) > ALIKE)
         number = next(alike, len(labelings))
         if number == len(labelings):
+            if not labelings and not len(known):
+                labels = _best_named(labels, classes, lambda labels: climbed(labels)[1])
             labelings.append(labels)
-            target = {"prior": True, "jacobian": True, **problem.keywords}
-            starts.append(climb(centre, scale, problem.spec, replace(few, y=labels), enough=1.0, **target)[0])
+            starts.append(climbed(labels)[0])
         yield number, starts[number]
+
+
+def _best_named(labels: np.ndarray, classes: int, value: Callable[[np.ndarray], float]) -> np.ndarray:
+    """The same clusters with the names under which ``value`` is greatest, by swaps of two names.
+
+    Names matter where labels have priors of their own; where they do not, shifting all of them changes nothing.
+    """
+    best = value(labels)
+    if abs(value((labels + 1) % classes) - best) < NAMELESS:
+        return labels
+    pairs = [(a, b) for a in range(classes) for b in range(a)]
+    for _ in range(classes):  # each round puts one name right at least
+        rounds = best
+        for a, b in pairs:
+            names = np.arange(classes)
+            names[[a, b]] = b, a
+            swapped = value(names[labels])
+            if swapped > best:
+                labels, best = names[labels], swapped
+        if best == rounds:
+            break
+    return labels

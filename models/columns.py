@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jax import Array
@@ -35,7 +36,7 @@ class Columns(Distribution):
         """log density of each column, (..., features)."""
         each = []
         for places, part in zip(self.places, self.parts, strict=True):
-            own = value[..., jnp.array(places)]
+            own = value[..., np.array(places)]
             each.append(part.log_prob(own.astype(int) if part.support.is_discrete else own))
         return jnp.concatenate(each, axis=-1)[..., self._back]
 
@@ -48,9 +49,9 @@ class Columns(Distribution):
         return jnp.concatenate(drawn, axis=-1)[..., self._back]
 
     @property
-    def _back(self) -> Array:
+    def _back(self) -> np.ndarray:
         """Where each column is among the groups' columns in turn."""
-        return jnp.argsort(jnp.array([place for places in self.places for place in places]))
+        return np.argsort(np.array([place for places in self.places for place in places]))
 
 
 def names(kinds: Sequence[int]) -> list[int]:

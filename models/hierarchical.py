@@ -1,6 +1,6 @@
 """P(y | x) with groups of rows that are alike, as far as the data say so."""
 
-import jax.numpy as jnp
+import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jax import Array
@@ -32,7 +32,7 @@ def hierarchical_regression(
             "text or a category, and the other columns numbers"
         )
     of, g = kinds[groups[0]], x[:, groups[0]].astype(int)
-    others = jnp.array([j for j, kind in enumerate(kinds) if kind <= NUMBER], dtype=int)
+    others = np.array([j for j, kind in enumerate(kinds) if kind <= NUMBER], dtype=int)
     u, unit = x[:, others] - spec.loc[others], spec.y_scale / spec.scale[others]
     a = numpyro.sample("a", dist.Normal(spec.y_loc, 2.5 * spec.y_scale))
     tau_a = numpyro.sample("tau_a", dist.HalfNormal(spec.y_scale))

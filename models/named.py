@@ -1,6 +1,7 @@
 """P(x, y) of columns of names, alone or among counts and numbers."""
 
 import jax.numpy as jnp
+import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jax import Array
@@ -80,13 +81,13 @@ def mixed_naive_bayes(
     counts = [j for j, kind in enumerate(kinds) if kind == COUNT]
     parts = []
     if numbers:
-        loc, scale = spec.loc[jnp.array(numbers)], spec.scale[jnp.array(numbers)]
+        loc, scale = spec.loc[np.array(numbers)], spec.scale[np.array(numbers)]
         with numpyro.plate("label", spec.classes, dim=-2), numpyro.plate("number", len(numbers), dim=-1):
             mu = numpyro.sample("mu", dist.Normal(loc, 2 * scale))
             sigma = numpyro.sample("sigma", width(scale / 2))
         parts.append((numbers, lambda y: dist.Normal(mu[y], sigma[y])))
     if counts:
-        mean = spec.loc[jnp.array(counts)]
+        mean = spec.loc[np.array(counts)]
         with numpyro.plate("label", spec.classes, dim=-2), numpyro.plate("count", len(counts), dim=-1):
             rate = numpyro.sample("rate", dist.Gamma(1.0, jnp.reciprocal(mean)))
         parts.append((counts, lambda y: dist.Poisson(rate[y])))

@@ -160,7 +160,7 @@ def test_what_a_csv_file_brings(capsys, monkeypatch, tmp_path):
     assert "note: 9 of 40 rows have no 'kind'; their labels are summed out." in said.out
     (tmp_path / "semicolons.csv").write_text("a;b\n1;2\n")
     assert "separate columns by commas" in fit(tmp_path / "semicolons.csv")[1].err
-    assert "did you mean gaussian_naive_bayes?" in run(capsys, monkeypatch, "fit", "naive_bayes", good)[1].err
+    assert "did you mean gaussian_naive_bayes?" in run(capsys, monkeypatch, "fit", "gausian_bayes", good)[1].err
 
 
 def test_labels_of_the_command_line(capsys, monkeypatch, tmp_path):

@@ -149,12 +149,12 @@ def test_a_model_with_correlated_columns_answers_without_missing_values():
         mu = numpyro.sample("mu", dist.Normal(0, 10).expand([2, 2]).to_event(2))
         with numpyro.plate("row", spec.rows):
             y = numpyro.sample("y", dist.Categorical(np.full(2, 0.5)), obs=y)
-            numpyro.sample("x", dist.MultivariateNormal(mu[y], np.array([[1.0, 0.3], [0.3, 1.0]])), obs=x)
+            numpyro.sample("x", dist.MultivariateStudentT(5.0, mu[y], np.array([[1.0, 0.0], [0.3, 1.0]])), obs=x)
 
     fit = map_estimate(qda, FRAME, CODES)
     np.testing.assert_allclose(np.exp(fit.log_label_prior()), 0.5)
     assert len(fit.generate(2, label=1).row) == 2
-    with pytest.raises(ModelError, match="cannot be integrated out of a MultivariateNormal"):
+    with pytest.raises(ModelError, match="cannot be integrated out of a MultivariateStudentT"):
         fit.log_marginal([[np.nan, 1.0]])
 
 
@@ -221,7 +221,8 @@ NB, MIX = gaussian_naive_bayes, fixed_variance_mixture
         (DataError, "60 different labels in 60 rows", lambda: mle(softmax_regression, FRAME, np.arange(60.0))),
         (ModelError, "cannot be run", lambda: mle(partial(NB, wrong=3), FRAME, CODES)),
         (ModelError, "cannot be run", lambda: mle(partial(MIX, k=2.5), FRAME)),
-        (NoMaximumError, "finite at no start", lambda: mle(positive_waiting, FRAME, RESPONSE - 100)),
+        (DataError, "takes numbers above 0", lambda: mle(positive_waiting, FRAME, RESPONSE - 100)),
+        (NoMaximumError, "finite at no start", lambda: mle(nowhere, FRAME, RESPONSE)),
         (ModelError, "k is a whole number", lambda: mle(partial(MIX, k=-2), FRAME)),
         (ModelError, "sigma is a positive number, or 2", lambda: mle(partial(MIX, k=2, sigma=-1.0), FRAME)),
         (ModelError, "sigma is a positive number, or 2", lambda: mle(partial(MIX, sigma=[1, 2, 3]), FRAME)),
@@ -244,6 +245,11 @@ def test_one_clear_sentence(error, words, ask):
     with pytest.raises(error, match=words) as caught:
         ask()
     assert "\n" not in str(caught.value)
+
+
+def nowhere(x, y=None):
+    m = numpyro.sample("m", dist.Normal(0.0, 1.0))
+    numpyro.sample("y", dist.Normal(m + np.inf + 0 * x[:, 0], 1.0), obs=y)
 
 
 def positive_waiting(x, y=None):

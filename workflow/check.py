@@ -38,16 +38,16 @@ def verdicts(ranks: Mapping[str, Mapping[str, np.ndarray]]) -> list[Verdict]:
 
 
 def plot_calibration(ranks: Mapping[str, np.ndarray], title: str) -> Figure:
-    """How far the distribution function of each quantity's ranks is from the uniform one, within a band of 99 %.
+    """How far the distribution function of each quantity's ranks is from the uniform one, suspicious ranks marked.
 
-    One fitter's; the quantities that deviate most, SHOWN of them.
+    One fitter's, with the p of ArviZ's test; the quantities that deviate most, SHOWN of them.
     """
     from arviz_plots import plot_ecdf_pit
 
     names = sorted(ranks, key=lambda name: -_deviation(ranks[name]))[:SHOWN]
     data = xr.Dataset({name: (("chain", "draw"), ranks[name][None]) for name in names})
     tree = xr.DataTree.from_dict({"prior_sbc": data})
-    shown = plot_ecdf_pit(tree, method="envelope", envelope_prob=0.99, backend="matplotlib")
+    shown = plot_ecdf_pit(tree, method="pot_c", backend="matplotlib")
     figure = shown.viz["figure"].item()
     figure.suptitle(title)
     return figure

@@ -150,7 +150,7 @@ def gaussian_process(
     with _each(outputs, -3), numpyro.plate("feature", spec.features, dim=-2), numpyro.plate("basis", size, dim=-1):
         z = numpyro.sample("z", dist.Normal(0.0, 1.0))
     sines = eigenfunctions(jnp.clip(u, -edge, edge)[..., None], edge, size)  # (rows, features, basis)
-    sd = jax.vmap(lambda a, ell: jnp.sqrt(diag_spectral_density_squared_exponential(a, ell, edge, size, 1)))
+    sd = jax.vmap(lambda a, ell: jnp.sqrt(diag_spectral_density_squared_exponential(a**2, ell, edge, size, 1)))
     return b + jnp.tensordot(sines, z * sd(amplitude, length), axes=((1, 2), (-2, -1)))
 
 

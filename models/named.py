@@ -1,5 +1,7 @@
 """P(x, y) of columns of names, alone or among counts and numbers."""
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 import numpy as np
 import numpyro
@@ -50,13 +52,8 @@ def latent_class(
     k: number of classes; by default as many as there are label names, or 2.
     """
     only_names(kinds, "latent_class")
-    k = spec.classes if k is None else whole("k", k)
-    prior = dist.Dirichlet(jnp.full(k, positive("concentration", concentration)))
-    pi = numpyro.sample("pi", prior, infer={"event_dims": ["label"]})
-    theta = shares(spec, kinds, k, float(positive("alpha", alpha)))
-    with numpyro.plate("row", spec.rows, dim=-1):
-        y = numpyro.sample("y", dist.Categorical(pi), obs=y)
-        return numpyro.sample("x", Columns([(range(len(kinds)), dist.Categorical(theta[y]))]), obs=x)
+    of = replace(spec, classes=spec.classes if k is None else whole("k", k))
+    return categorical_naive_bayes(x, y, spec=of, kinds=kinds, concentration=concentration, alpha=alpha)
 
 
 def mixed_naive_bayes(

@@ -1,7 +1,8 @@
 """From nothing to an answer: --help, and a finished iris posterior in a first and in a second process.
 
 The caches of compiled programs are empty for the first one: bayeszoo's command line and PyMC, PyTensor and Numba keep
-theirs by themselves, and JAX keeps one where its environment variables say so, as they do here for all.
+theirs by themselves, and JAX keeps one where its environment variables say so, as they do here for all. Python keeps
+its bytecode, as it does by default: PYTHONDONTWRITEBYTECODE, which some machines set, is taken from all contestants.
 """
 
 import os
@@ -57,7 +58,8 @@ def seconds(command: list[str], cache: Path) -> float:
         "JAX_COMPILATION_CACHE_DIR": str(cache / "jax"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
     }
-    return timed(subprocess.run, command, env=os.environ | kept, cwd=HOME, check=True, capture_output=True)[0]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | kept
+    return timed(subprocess.run, command, env=environment, cwd=HOME, check=True, capture_output=True)[0]
 
 
 def measure(scale: str) -> list[Row]:

@@ -17,7 +17,20 @@ from .race import Row, timed
 NAME = "Start"
 HOME = Path(__file__).parent.parent
 CLI = [sys.executable, "-c", "from bayeszoo.workflow.cli import main; main()"]  # what the script 'bayeszoo' runs
-FIT = [*CLI, "fit", "gaussian_naive_bayes", "iris", "--target", "target", "--holdout", "0", "--no-plots", "--out"]
+FIT = [
+    *CLI,
+    "fit",
+    "gaussian_naive_bayes",
+    "iris",
+    "--target",
+    "target",
+    "--holdout",
+    "0",
+    "--no-plots",
+    "--no-report",
+    "--force",
+    "--out",
+]
 
 OURS = """
 from bayeszoo.inference import nuts

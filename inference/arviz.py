@@ -12,6 +12,7 @@ from jax import Array
 from .blocks import in_blocks
 from .declare import Declared
 from .joint import drawn_row, lay_out
+from .priors import prior_and_derived
 from .queries import log_likelihood
 from .target import constrain, prior_vectors
 
@@ -46,11 +47,12 @@ def draw_rows(
 def to_arviz(fit: "Fit", *, seed: int = 0, prior_draws: int = 500) -> xr.DataTree:
     """An xarray.DataTree with named dims: class and column names as coordinates.
 
-    posterior, prior: parameters. posterior_predictive, prior_predictive: sites x and y of a generative model, y of a
-    discriminative one; a label is its code, 0..K-1 in the order of the coordinate ``class``. Of large tables, every
-    n-th draw is used there, so that a group holds about 2 million numbers. The prior's groups are left out where a
-    prior is improper. log_likelihood: of each row, log P(x, y), log P(x) where its label is hidden, or log P(y | x);
-    left out where rows have weights, as each would stand for several. sample_stats: of NUTS. observed_data.
+    posterior, prior: parameters. log_prior: the log density of each site's prior at each draw. posterior_predictive,
+    prior_predictive: sites x and y of a generative model, y of a discriminative one; a label is its code, 0..K-1 in the
+    order of the coordinate ``class``. Of large tables, every n-th draw is used there, so that a group holds about 2
+    million numbers. The prior's groups are left out where a prior is improper. log_likelihood: of each row,
+    log P(x, y), log P(x) where its label is hidden, or log P(y | x); left out where rows have weights, as each would
+    stand for several. sample_stats: of NUTS. observed_data.
     A fit without rows (streamed, or updated) has none of the groups of rows.
     """
     chains, draws = fit.draws_shape
@@ -60,8 +62,12 @@ def to_arviz(fit: "Fit", *, seed: int = 0, prior_draws: int = 500) -> xr.DataTre
     name = next(reversed(observed))  # y where it was seen, else x: ArviZ names a likelihood after its variable
     key, prior_key = jax.random.split(jax.random.key(seed))
     tree = {"posterior": posterior(fit)}
+    coords = {"chain": np.arange(chains), "draw": np.arange(draws)}
+    if not fit.shape.improper:
+        log_prior, _ = prior_and_derived(fit)
+        by_draw = {name: (("chain", "draw"), value.reshape(chains, draws)) for name, value in log_prior.items()}
+        tree["log_prior"] = xr.Dataset(by_draw, coords)
     if fit.sample_stats:
-        coords = {"chain": np.arange(chains), "draw": np.arange(draws)}
         stats = {name: (("chain", "draw"), value) for name, value in fit.sample_stats.items()}
         tree["sample_stats"] = xr.Dataset(stats, coords)
     if len(fit.x):
@@ -104,7 +110,8 @@ def posterior(fit: "Fit") -> xr.Dataset:
 
 def _class_dim(parameters: xr.Dataset) -> xr.Dataset:
     # ArviZ stacks variables along a dim of its own called "label", so ours is called "class" there.
-    return parameters.rename({"label": "class"}) if "label" in parameters.dims else parameters
+    ours = {"label": "class", "label_2": "class_2"}
+    return parameters.rename({dim: new for dim, new in ours.items() if dim in parameters.dims})
 
 
 def _rows(fit: "Fit", sites: dict[str, np.ndarray], draws: np.ndarray | None) -> xr.Dataset:

@@ -17,7 +17,7 @@ from . import update as updating
 from .declare import Declared
 from .structure import Structure
 from .summary import Part, Summary, joined
-from .table import Schema, few
+from .table import COUNTS, Schema, few
 
 
 @dataclass(frozen=True)
@@ -109,20 +109,48 @@ class Fit:
 
     def labelled(self, values: dict[str, np.ndarray]) -> xr.Dataset:
         """Values of sites, each (chain, draw, *shape), with the user's names as coordinates."""
-        names = {"feature": list(self.schema.columns), "label": self.label_coordinate}
-        dims = {}
+        known, dims, coords = self._known_dims, {}, {}
         for name, site in self.shape.sites + self.shape.derived:
-            # A plate of the model's own that is called label or feature, but has another length, names neither.
-            own = [
-                dim if len(names.get(dim, range(size))) == size else f"{name}_dim_{i}"
-                for i, (dim, size) in enumerate(zip(site.dims, site.shape, strict=True))
-            ]
+            own = []
+            for i, (dim, size) in enumerate(zip(site.dims, site.shape, strict=True)):
+                called, names = known.get(dim, (dim, None))
+                if names is not None and len(names) != size:  # a plate of the model's own, which has the same name
+                    called, names = f"{name}_dim_{i}", None
+                own.append(called)
+                coords |= {} if names is None else {called: names}
             dims[name] = ("chain", "draw", *own)
-        used = {dim for d in dims.values() for dim in d}
-        coords = {dim: value for dim, value in names.items() if dim in used}
         chains, draws = next(iter(values.values())).shape[:2]
         coords |= {"chain": np.arange(chains), "draw": np.arange(draws)}
         return xr.Dataset({name: (dims[name], value) for name, value in values.items()}, coords)
+
+    @property
+    def _known_dims(self) -> dict[str, tuple[str, Any]]:
+        """Dims that a model may name: what they are called in answers, and their coordinates.
+
+        feature, number, count: columns, of all kinds or of one. label. name_j: what column j says, called as the column
+        is unless something else is called that. A second dim of a kind, as of a matrix, has _2 behind its name.
+        """
+        columns, levels = self.schema.columns, self.schema.levels or (None,) * len(self.schema.columns)
+        found = {
+            "feature": list(columns),
+            "label": self.label_coordinate,
+            "number": [column for column, names in zip(columns, levels, strict=True) if names is None],
+            "count": [column for column, names in zip(columns, levels, strict=True) if names == COUNTS],
+        }
+        known = {dim + more: (dim + more, names) for dim, names in found.items() for more in ("", "_2")}
+        taken = {
+            *known,
+            "chain",
+            "draw",
+            "class",
+            "class_2",
+            *(name for name, _ in self.shape.sites + self.shape.derived),
+        }
+        for j, (column, names) in enumerate(zip(columns, levels, strict=True)):
+            if names is not None and names != COUNTS:
+                own = column in taken or "/" in column  # which parts groups in a file
+                known[f"name_{j}"] = f"name_{j}" if own else column, list(names)
+        return known
 
     def update(self, x: Any, y: Any = None, *, weights: Any = None) -> "Fit":
         """The fit of the old rows and new ones together, by the same method and settings.

@@ -45,9 +45,7 @@ def search(
     starts = _prior_starts(draws)
     if not prior:
         check_effect(starts[0], scale, problem.spec, problem.rows, **target)
-    # Rows that are spread over devices lie in no one place; the sample stands for them.
-    few = problem.few if problem.rows.blocks > 1 else _some(problem.rows)
-    part = max(1.0, problem.rows.x.shape[0] / few.x.shape[0])
+    few, part = few_rows(problem)
     numbered = enumerate(starts)
     least, most = (DRAWS[1], DRAWS[1]) if every else DRAWS
     hidden = problem.rows.y.shape[0] < problem.rows.x.shape[0]
@@ -69,6 +67,13 @@ def search(
     if problem.tells_apart_at(mode.vector, mode.value):
         return search(problem, seed, prior=prior, jacobian=jacobian, every=every)
     return mode, [vector for vector, value in ends if value > mode.value - NEAR]
+
+
+def few_rows(problem: "Problem") -> tuple[Rows, float]:
+    """The rows on which climbs are made, and how many rows each stands for, at least 1."""
+    # Rows that are spread over devices lie in no one place; the sample stands for them.
+    few = problem.few if problem.rows.blocks > 1 else _some(problem.rows)
+    return few, max(1.0, problem.rows.x.shape[0] / few.x.shape[0])
 
 
 def _some(rows: Rows) -> Rows:

@@ -129,6 +129,11 @@ def log_class_conditional(fit: "Fit", x: Any, *, draws: bool = False) -> xr.Data
     return (answer - log_label_prior(fit, draws=draws)).transpose(*answer.dims)
 
 
+def label_likelihood(fit: "Fit", x: Any) -> xr.DataArray:
+    """log E[P(x_i | y = k, theta) | D], dims (row, label): P(x | y) where the label is no evidence about P(y)."""
+    return _per_label(fit, rows_of(fit, x), False, "joint", sites=("x",))
+
+
 def log_label_posterior(fit: "Fit", x: Any, *, draws: bool = False) -> xr.DataArray:
     """log P(y = k | x_i): the ratio of averaged joints, or the averaged conditional of a discriminative model."""
     if fit.shape.classes is None:

@@ -6,22 +6,14 @@ posteriors closest, in Kullback-Leibler divergence, to the pivot's (Stephens 200
 """
 
 from dataclasses import replace
-from functools import partial
 from itertools import chain, combinations
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
-from numpyro import handlers
 from scipy.optimize import linear_sum_assignment
 
-from ..models.spec import Spec
-from .declare import Declared
 from .fit import Fit
-from .joint import Rows, lay_out, scaled
+from .priors import prior_and_derived
 from .queries import log_joint, log_label_posterior, log_marginal
-from .structure import Structure
 
 ROWS = 200  # enough rows to tell components apart; more cost time
 AXES = 8  # axes as long as there are labels that are tried in all combinations
@@ -33,7 +25,7 @@ def relabel(fit: Fit) -> Fit:
     """The fit with every draw's labels renamed, and how many draws had other names in diagnostics ``renamed_draws``.
 
     Labels that some row shows keep their names. A model without a label, or that tells its labels apart, is returned
-    as it came.
+    as it came, without that diagnostic.
     """
     free = np.setdiff1d(np.arange(fit.shape.classes or 0), fit.summary.label)
     if len(free) < 2 or not fit.shape.generative:
@@ -49,13 +41,14 @@ def relabel(fit: Fit) -> Fit:
     order = np.tile(np.arange(fit.shape.classes), (len(cost), 1))
     order[:, free] = free[[linear_sum_assignment(one)[1] for one in cost]]
     renamed = int(np.any(order != np.arange(fit.shape.classes), axis=1).sum())
+    diagnostics = {**fit.diagnostics, "renamed_draws": float(renamed)}
     if renamed == 0:
-        return fit
+        return replace(fit, diagnostics=diagnostics)
     params = {
         name: value.reshape(fit.params[name].shape) for name, value in _renamed(fit.flat_params, order, axes).items()
     }
-    after = replace(fit, params=params, diagnostics={**fit.diagnostics, "renamed_draws": float(renamed)})
-    _, derived = _prior_and_derived(after)
+    after = replace(fit, params=params, diagnostics=diagnostics)
+    _, derived = prior_and_derived(after)
     return replace(after, derived={k: v.reshape(*fit.draws_shape, *v.shape[1:]) for k, v in derived.items()})
 
 
@@ -86,14 +79,14 @@ def _label_axes(fit: Fit, rows: np.ndarray, free: np.ndarray) -> Axes | None:
         dims = dict(fit.shape.sites)
         candidates = [(name, axis) for name, axis in candidates if dims[name].dims[axis - 1] == "label"][:AXES]
     few = {name: value[draws] for name, value in fit.flat_params.items()}
-    prior, _ = _prior_and_derived(_with(fit, few))
+    prior = _log_prior(_with(fit, few))
     joint = log_joint(_with(fit, few), rows, draws=True).values[0]
     cycle, swap = np.arange(classes), np.arange(classes)
     cycle[free], swap[free[:2]] = np.roll(free, 1), free[1::-1]
     for axes in chain.from_iterable(combinations(candidates, n) for n in range(1, len(candidates) + 1)):
         for names in (cycle, swap):
             other = _with(fit, _renamed(few, np.tile(names, (len(draws), 1)), axes))
-            if not np.allclose(_prior_and_derived(other)[0], prior, rtol=1e-8):
+            if not np.allclose(_log_prior(other), prior, rtol=1e-8):
                 break
             if not np.allclose(log_joint(other, rows, draws=True).values[0], joint[..., names], rtol=1e-8, atol=1e-8):
                 break
@@ -102,28 +95,9 @@ def _label_axes(fit: Fit, rows: np.ndarray, free: np.ndarray) -> Axes | None:
     return None
 
 
+def _log_prior(fit: Fit) -> np.ndarray:
+    return np.sum(list(prior_and_derived(fit)[0].values()), axis=0)
+
+
 def _with(fit: Fit, params: dict[str, np.ndarray]) -> Fit:
     return replace(fit, params={name: value[None] for name, value in params.items()})
-
-
-def _prior_and_derived(fit: Fit) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """log prior density, and the deterministic sites, of each draw."""
-    with jax.enable_x64(True):
-        part = fit.table
-        rows = lay_out(part.x, part.y, fit.shape)
-        params = {name: jnp.asarray(value) for name, value in fit.flat_params.items()}
-        prior, derived = _each_prior(params, fit.spec, rows, model=fit.model, shape=fit.shape)
-        return np.asarray(prior), {name: np.asarray(value) for name, value in derived.items()}
-
-
-@partial(jax.jit, static_argnames=("model", "shape"))
-def _each_prior(
-    params: dict[str, Array], spec: Spec, rows: Rows, *, model: Declared, shape: Structure
-) -> tuple[Array, dict[str, Array]]:
-    def one(values: dict[str, Array]) -> tuple[Array, dict[str, Array]]:
-        with handlers.trace() as trace, handlers.substitute(data=values):
-            model(*rows.table, replace(spec, rows=rows.x.shape[0]))
-        each = [jnp.sum(scaled(trace[name], trace[name]["fn"].log_prob(value))) for name, value in values.items()]
-        return sum(each), {name: trace[name]["value"] for name, _ in shape.derived}
-
-    return jax.lax.map(one, params, batch_size=64)

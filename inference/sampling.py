@@ -25,7 +25,9 @@ from .relabel import relabel
 from .structure import Structure
 from .table import whole
 from .target import ONCE, log_target
+from .visited import modes_visited, said_of
 
+DISAGREE = 1.01  # R-hat above which chains do
 WIDE = 10.0  # widths by the curvature at the mode beyond which that is no guide
 
 
@@ -115,8 +117,8 @@ def nuts(
         data = (centre, whiten, problem.spec)
         keys = jax.random.split(jax.random.key(seed), chains)
         noise = np.random.default_rng(seed).normal(size=(chains, problem.shape.size))
-        places = noise + places[np.arange(chains) % len(places)]
-        states = [start(key, v, *data, problem.rows) for key, v in zip(keys, places, strict=True)]
+        starts = noise + places[np.arange(chains) % len(places)]
+        states = [start(key, v, *data, problem.rows) for key, v in zip(keys, starts, strict=True)]
         sizes: set[int] = set()
         for steps, name in ((warmup, "NUTS, warm-up"), (draws, "NUTS, draws")):
             kept = []
@@ -134,13 +136,19 @@ def nuts(
         vectors = centre + v.reshape(chains * draws, -1) @ whiten.T
         refit = partial(nuts, seed=seed, chains=chains, draws=draws, warmup=warmup, compress=compress)
         fit = problem.fit(refit, vectors, chains, diagnostics, (), stats)
-    renamed = relabel(fit)
-    verdict, said = _judge(renamed.params, renamed.diagnostics)
-    if renamed is not fit and chains > 1:
-        verdict["max_rhat_raw"] = convergence(fit.params)["max_rhat"]
+        renamed = relabel(fit)
+        verdict, said = _judge(renamed.params, renamed.diagnostics)
+        if "renamed_draws" in verdict and chains > 1:
+            verdict["max_rhat_raw"] = convergence(fit.params)["max_rhat"]
+        if preconditioned and (len(places) > 1 or verdict.get("max_rhat", 1.0) > DISAGREE):
+            mode, heights = modes_visited(problem, vectors.reshape(chains, draws, -1), seed)
+            verdict["modes"] = float(len(heights))
+            if len(heights) > 1:
+                said.append(said_of(mode, heights))
+                stats = {**stats, "mode": mode}
     for sentence in said:
         warnings.warn(sentence, FitWarning, stacklevel=2)
-    return replace(renamed, diagnostics=verdict, warnings=tuple(said))
+    return replace(renamed, diagnostics=verdict, warnings=tuple(said), sample_stats=stats)
 
 
 def convergence(params: dict[str, np.ndarray]) -> dict[str, float]:
@@ -165,7 +173,7 @@ def _judge(params: dict[str, np.ndarray], diagnostics: dict[str, float]) -> tupl
         del diagnostics["max_rhat"]
     rhat, ess = diagnostics.get("max_rhat", 1.0), min(diagnostics["min_ess_bulk"], diagnostics["min_ess_tail"])
     said = []
-    if not rhat < 1.01:
+    if not rhat < DISAGREE:
         said.append(f"R-hat is {rhat:.3f}, above 1.01: the chains disagree; run longer or look for several modes.")
     if not ess > 100 * chains:
         said.append(f"the smallest effective sample size is {ess:.0f}, below {100 * chains}: run longer.")

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from ..models.spec import Spec
+from ..models.spec import COUNT, NUMBER, Spec
 from .arithmetic import arithmetic
 from .declare import Declared, declare
 from .errors import ModelError
@@ -83,6 +83,7 @@ def calibrate(
     rows: int = 40,
     features: int = 2,
     labels: int = 3,
+    kinds: Sequence[int] = (),
     hidden: bool = False,
     prior: Callable | None = None,
     seed: int = 0,
@@ -94,6 +95,7 @@ def calibrate(
     of the probabilities of less probable labels, and a random part of its own.
     hidden: labels are summed out; then parameters may swap names, and only quantities that do not mind are ranked: the
     log-likelihood of the table and the log density of the first row, which are ranked in every case.
+    kinds: of each column what Spec.kinds says, in place of ``features``, for a model that takes names or counts.
     prior: a model that the tables come from in place of ``model``, to see that a wrong one is found out.
     Every climb to a mode starts at the true parameters: which of several modes a search would find is not told.
     """
@@ -103,9 +105,17 @@ def calibrate(
     strange = [name for name in fitters if name not in FITTERS]
     if strange:
         raise ModelError(f"there is no fitter '{strange[0]}' to calibrate; name some of {', '.join(FITTERS)}.")
+    if not all(isinstance(kind, int) and kind >= COUNT for kind in kinds) or (kinds and not declared.takes_kinds):
+        raise ModelError(
+            f"kinds are {COUNT} for counts, {NUMBER} for numbers or how many names a column has, and go with a model "
+            f"that has an argument 'kinds'; got {tuple(kinds)} for {declared.name}."
+        )
+    features = len(kinds) or features
     with arithmetic():
         column = np.full(features, LOC), np.full(features, SCALE)
-        spec = Spec(*map(jnp.asarray, (*column, 1.0, SCALE)), rows=1, features=features, classes=labels)
+        spec = Spec(
+            *map(jnp.asarray, (*column, 1.0, SCALE)), rows=1, features=features, classes=labels, kinds=tuple(kinds)
+        )
         shape = structure(declared, spec)
         if shape.improper:
             raise ModelError(f"{declared.name} has an improper prior, from which nothing can be simulated.")
@@ -150,7 +160,7 @@ def _program(
         empty = Rows(spec.loc[None], None, jnp.zeros(1, int if shape.classes else float))
         values = lifted(source, shape, vector, spec, empty).values
         keys = jax.random.split(key, rows + 2)
-        x = spec.loc + spec.scale * jax.random.normal(keys[0], (rows + 1, spec.features))
+        x = _given(keys[0], spec, rows + 1)
 
         def row(key: Array, x: Array) -> tuple[Array, Array]:
             first, second = jax.random.split(key)
@@ -209,6 +219,18 @@ def _program(
         return jax.vmap(one, in_axes=(0, 0, None, None))(pairs[:, 1], vectors, spread, spec)
 
     return jax.jit(several)
+
+
+def _given(key: Array, spec: Spec, rows: int) -> Array:
+    """Rows that a model of y alone is given: normal numbers, Poisson counts, names at even odds."""
+    x = spec.loc + spec.scale * jax.random.normal(key, (rows, spec.features))
+    for j, kind in enumerate(spec.kinds):
+        own = jax.random.fold_in(key, j)
+        if kind > NUMBER:
+            x = x.at[:, j].set(jax.random.randint(own, (rows,), 0, kind))
+        if kind == COUNT:
+            x = x.at[:, j].set(jax.random.poisson(own, spec.loc[j], (rows,)))
+    return x
 
 
 def _substitute(values: dict[str, Array]) -> object:

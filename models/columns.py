@@ -78,6 +78,7 @@ def shares(spec: Spec, kinds: Sequence[int], labels: int, alpha: float) -> Array
     theta = []
     with numpyro.plate("label", labels, dim=-1):
         for j in places:
-            own = numpyro.sample(f"theta_{j}", dist.Dirichlet(jnp.full(kinds[j], alpha)))
+            prior = dist.Dirichlet(jnp.full(kinds[j], alpha))
+            own = numpyro.sample(f"theta_{j}", prior, infer={"event_dims": [f"name_{j}"]})
             theta.append(jnp.pad(own, [(0, 0), (0, most - kinds[j])]))
     return jnp.stack(theta, axis=1)

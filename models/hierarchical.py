@@ -25,29 +25,30 @@ def hierarchical_regression(
     sigma ~ HalfNormal(s), with s and s_j the standard deviations of y and of column j.
     slopes=False: all groups have one slope.
     """
-    groups = names(kinds)
+    groups = names(kinds)  # places of the columns of names
     if len(groups) != 1:
         raise ValueError(
             f"hierarchical_regression takes one column of names, the group of a row, and got {len(groups)}; make it "
             "text or a category, and the other columns numbers"
         )
-    of, g = kinds[groups[0]], x[:, groups[0]].astype(int)
+    of, plate, g = kinds[groups[0]], f"name_{groups[0]}", x[:, groups[0]].astype(int)
     others = np.array([j for j, kind in enumerate(kinds) if kind <= NUMBER], dtype=int)
     u, unit = x[:, others] - spec.loc[others], spec.y_scale / spec.scale[others]
     a = numpyro.sample("a", dist.Normal(spec.y_loc, 2.5 * spec.y_scale))
     tau_a = numpyro.sample("tau_a", dist.HalfNormal(spec.y_scale))
-    with numpyro.plate("group", of, dim=-1):
+    with numpyro.plate(plate, of, dim=-1):
         z = numpyro.sample("z", dist.Normal(0.0, 1.0))
-    level = numpyro.deterministic("a_group", a + tau_a * z)
+        level = numpyro.deterministic("a_group", a + tau_a * z)
     f = level[g]
     if len(others):
         with numpyro.plate("number", len(others), dim=-1):
             w = numpyro.sample("w", dist.Normal(0.0, 2.5 * unit))
             tau = numpyro.sample("tau", dist.HalfNormal(unit)) if slopes else 0.0
         if slopes:
-            with numpyro.plate("group", of, dim=-2), numpyro.plate("number", len(others), dim=-1):
+            with numpyro.plate(plate, of, dim=-2), numpyro.plate("number", len(others), dim=-1):
                 v = numpyro.sample("v", dist.Normal(0.0, 1.0))
-            w = numpyro.deterministic("w_group", w + tau * v)[g]
+                w = numpyro.deterministic("w_group", w + tau * v)
+            w = w[g]
         f = f + (u * w).sum(axis=-1)
     sigma = numpyro.sample("sigma", dist.HalfNormal(spec.y_scale))
     with numpyro.plate("row", spec.rows, dim=-1):

@@ -110,7 +110,8 @@ def dawid_skene(
     (Dawid and Skene 1979.) theta_jk, what rater j says of rows whose label is k, ~ Dirichlet(1, ..., 1 + skill, ..., 1)
     with the larger number at k itself: raters are better than chance, which tells the labels apart.
     A rater who did not see a row has a missing value. All columns hold the same names, which are the labels: make
-    them categories of one list. Site theta: shape (rater, label, said).
+    them categories of one list. Site theta: shape (feature, label, label_2): rater,
+    truth, said.
     """
     only_names(kinds, "dawid_skene")
     k = max(kinds)
@@ -121,9 +122,9 @@ def dawid_skene(
         )
     prior = dist.Dirichlet(jnp.full(k, positive("concentration", concentration)))
     pi = numpyro.sample("pi", prior, infer={"event_dims": ["label"]})
-    with numpyro.plate("rater", len(kinds), dim=-2), numpyro.plate("label", k, dim=-1):
+    with numpyro.plate("feature", len(kinds), dim=-2), numpyro.plate("label", k, dim=-1):
         better = dist.Dirichlet(1.0 + float(positive("skill", skill)) * jnp.eye(k))
-        theta = numpyro.sample("theta", better, infer={"event_dims": ["said"]})
+        theta = numpyro.sample("theta", better, infer={"event_dims": ["label_2"]})
     with numpyro.plate("row", spec.rows, dim=-1):
         y = numpyro.sample("y", dist.Categorical(pi), obs=y)
         said = jnp.moveaxis(theta, 0, 1)[y]

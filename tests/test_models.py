@@ -38,7 +38,7 @@ def density(model, params, **keywords):
         return float(value)
 
 
-def test_gaussian_naive_bayes_by_hand():
+def test_gaussian_naive_bayes_by_hand(proved):
     by_hand = (
         stats.dirichlet(np.ones(2)).logpdf(PI)
         + stats.norm(X.mean(0), 2 * X.std(0)).logpdf(MU).sum()
@@ -47,10 +47,10 @@ def test_gaussian_naive_bayes_by_hand():
         + stats.norm(MU[Y], SIGMA[Y]).logpdf(X).sum()
     )
     got = density(gaussian_naive_bayes, {"pi": PI, "mu": MU, "sigma": SIGMA})
-    assert got == pytest.approx(by_hand, rel=1e-6)
+    proved("gaussian_naive_bayes", "log joint by hand in SciPy", got, by_hand)
 
 
-def test_fixed_variance_mixture_by_hand():
+def test_fixed_variance_mixture_by_hand(proved):
     by_hand = (
         stats.dirichlet(np.ones(2)).logpdf(PI)
         + stats.norm(X.mean(0), 2 * X.std(0)).logpdf(MU).sum()
@@ -58,10 +58,10 @@ def test_fixed_variance_mixture_by_hand():
         + stats.norm(MU[Y], 1.5).logpdf(X).sum()
     )
     got = density(fixed_variance_mixture, {"pi": PI, "mu": MU}, k=2, sigma=1.5)
-    assert got == pytest.approx(by_hand, rel=1e-6)
+    proved("fixed_variance_mixture", "log joint by hand in SciPy", got, by_hand)
 
 
-def test_linear_regression_by_hand():
+def test_linear_regression_by_hand(proved):
     y = np.array([1.0, 5.0, 2.0])
     b, w, sigma = 2.0, np.array([0.5, -0.1]), 1.5
     with jax.enable_x64(True):
@@ -73,10 +73,10 @@ def test_linear_regression_by_hand():
         + stats.halfnorm(scale=y.std()).logpdf(sigma)
         + stats.norm(b + (X - X.mean(0)) @ w, sigma).logpdf(y).sum()
     )
-    assert float(got) == pytest.approx(by_hand, rel=1e-6)
+    proved("linear_regression", "log joint by hand in SciPy", got, by_hand)
 
 
-def test_softmax_regression_by_hand():
+def test_softmax_regression_by_hand(proved):
     b, w = np.array([0.3, -0.2]), np.array([[0.5, -0.1], [0.2, 0.3]])
     logits = b + (X - X.mean(0)) @ w.T
     by_hand = (
@@ -84,10 +84,10 @@ def test_softmax_regression_by_hand():
         + stats.norm(0, 2.5 / X.std(0)).logpdf(w).sum()
         + (logits[np.arange(3), Y] - np.log(np.exp(logits).sum(1))).sum()
     )
-    assert density(softmax_regression, {"b": b, "w": w}) == pytest.approx(by_hand, rel=1e-6)
+    proved("softmax_regression", "log joint by hand in SciPy", density(softmax_regression, {"b": b, "w": w}), by_hand)
 
 
-def test_cubic_softmax_by_hand():
+def test_cubic_softmax_by_hand(proved):
     b, w = np.array([0.3, -0.2]), np.linspace(-1, 1, 12).reshape(2, 3, 2)
     u = (X - X.mean(0)) / X.std(0)
     logits = b + sum(u**p @ w[:, p - 1].T for p in (1, 2, 3))
@@ -97,10 +97,15 @@ def test_cubic_softmax_by_hand():
         + (logits[np.arange(3), Y] - np.log(np.exp(logits).sum(1))).sum()
     )
     cubic = partial(polynomial, degree=3)
-    assert density(softmax_regression, {"b": b, "w": w}, hypothesis=cubic) == pytest.approx(by_hand, rel=1e-6)
+    proved(
+        "softmax_regression",
+        "log joint by hand in SciPy",
+        density(softmax_regression, {"b": b, "w": w}, hypothesis=cubic),
+        by_hand,
+    )
 
 
-def test_softmax_with_a_hidden_layer_by_hand():
+def test_softmax_with_a_hidden_layer_by_hand(proved):
     a, v = np.array([0.1, -0.3, 0.5]), np.linspace(-1, 1, 6).reshape(3, 2)
     b, w = np.array([0.3, -0.2]), np.linspace(-2, 1, 6).reshape(2, 3)
     logits = b + np.tanh(a + (X - X.mean(0)) / X.std(0) @ v.T) @ w.T
@@ -113,7 +118,7 @@ def test_softmax_with_a_hidden_layer_by_hand():
     )
     layer = partial(mlp, width=3)
     got = density(softmax_regression, {"a": a, "V": v, "b": b, "w": w}, hypothesis=layer)
-    assert got == pytest.approx(by_hand, rel=1e-6)
+    proved("softmax_regression", "log joint by hand in SciPy", got, by_hand)
 
 
 @pytest.mark.parametrize(

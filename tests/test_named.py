@@ -31,24 +31,29 @@ def one(fit, name):
     return fit.posterior()[name].values[0, 0]
 
 
-def test_categorical_naive_bayes_is_scikit_learns():
+def test_categorical_naive_bayes_is_scikit_learns(proved):
     """Smoothing by 1 is the mode under Dirichlet(2, ...)."""
     fit = map_estimate(partial(categorical_naive_bayes, alpha=2.0), NAMED, SPECIES)
     codes = OrdinalEncoder().fit_transform(NAMED)
     peer = CategoricalNB(alpha=1.0).fit(codes, SPECIES)
-    np.testing.assert_allclose(one(fit, "theta_0"), np.exp(peer.feature_log_prob_[0]), rtol=1e-6)
-    np.testing.assert_allclose(fit.assign(NAMED, soft=True), peer.predict_proba(codes), rtol=1e-6, atol=1e-9)
+    who = "categorical_naive_bayes", "scikit-learn's CategoricalNB"
+    proved(*who, one(fit, "theta_0"), np.exp(peer.feature_log_prob_[0]))
+    proved(*who, fit.assign(NAMED, soft=True), peer.predict_proba(codes))
 
 
 def test_names_come_back():
     fit = map_estimate(mixed_naive_bayes, MIXED, SPECIES)
+    share = fit.posterior()["theta_0"].sel(label="Adelie", island="Torgersen").item()
+    assert share == pytest.approx(np.mean(PENGUINS["island"][SPECIES == "Adelie"] == "Torgersen"), abs=0.01)
+    assert fit.posterior()["rate"].sel(count="visits", label="Gentoo").item() == pytest.approx(2.0, abs=0.5)
+    assert set(fit.posterior()["mu"].coords["number"].values) == {"bill_length_mm"}
     rows = fit.generate(50, label="Adelie").to_pandas()
     assert set(rows["island"]) <= set(PENGUINS["island"])
     assert set(rows["sex"]) <= set(PENGUINS["sex"])
     assert np.all(rows["visits"] % 1 == 0)
 
 
-def test_mixed_naive_bayes_by_hand():
+def test_mixed_naive_bayes_by_hand(proved):
     """Maximum likelihood: each column's own, and log P(x, y) is the sum over columns."""
     table = MIXED.drop(columns="island")  # where a species is on one island only, its share has no maximum
     fit = mle(mixed_naive_bayes, table, SPECIES)
@@ -60,7 +65,7 @@ def test_mixed_naive_bayes_by_hand():
         want[:, k] = np.log(len(own) / len(MIXED)) + number.logpdf(MIXED["bill_length_mm"])
         want[:, k] += count.logpmf(MIXED["visits"])
         want[:, k] += np.log(table["sex"].map(own["sex"].value_counts(normalize=True)).astype(float))
-    np.testing.assert_allclose(fit.log_joint(table), want, rtol=1e-6)
+    proved("mixed_naive_bayes", "each column's own maximum likelihood", fit.log_joint(table), want)
 
 
 def test_a_missing_name_is_summed_out():
@@ -110,7 +115,7 @@ def test_latent_classes_are_found():
     assert max(np.mean(found == truth), np.mean(found != truth)) > 0.97
 
 
-def test_raters_are_told_apart():
+def test_raters_are_told_apart(proved):
     """Five raters of skill 0.95 to 0.4 among three names: EM of Dawid and Skene, written here, agrees to 1e-4."""
     names = pd.CategoricalDtype(["a", "b", "c"])
     truth, skill = RNG.integers(0, 3, 300), [0.95, 0.9, 0.8, 0.6, 0.4]
@@ -129,13 +134,15 @@ def test_raters_are_told_apart():
         if np.abs(new - share).max() < 1e-10:
             break
         share = new
-    np.testing.assert_allclose(fit.assign(votes, soft=True), share, atol=1e-4)
-    np.testing.assert_allclose(one(fit, "theta"), theta, atol=1e-4)
+    who = "dawid_skene", "EM of Dawid and Skene"
+    proved(*who, fit.assign(votes, soft=True), share, 1e-4)
+    proved(*who, one(fit, "theta"), theta, 1e-4)
+    assert fit.posterior()["theta"].sel(feature="v", label="a", label_2="b").shape == (1, 1)
     with pytest.raises(ModelError, match="make the columns categories of one list"):
         map_estimate(dawid_skene, votes.astype({"v": str}).assign(v=["a", "b"] * 150))
 
 
-def test_groups_are_pooled():
+def test_groups_are_pooled(proved):
     """log P(y | parameters) by hand, and a group of two rows is drawn to the others."""
     group = np.repeat(["a", "b", "c", "d", "e"], [40, 40, 40, 40, 2])
     x = pd.DataFrame({"school": group, "u": RNG.normal(size=162)})
@@ -146,7 +153,11 @@ def test_groups_are_pooled():
     f = values["a_group"][code] + values["w_group"][code, 0] * (x["u"] - x["u"].mean())
     want = stats.norm(f, values["sigma"]).logpdf(y)
     rows = np.column_stack([code, x["u"]])
-    np.testing.assert_allclose(log_likelihood(fit, rows, y.to_numpy()).reshape(200, -1)[7], want, rtol=1e-8)
-    level = fit.posterior()["a_group"].mean(("chain", "draw")).values
+    got = log_likelihood(fit, rows, y.to_numpy()).reshape(200, -1)[7]
+    proved("hierarchical_regression", "log P(y | x) of a draw by hand", got, want, 1e-8)
+    level = fit.posterior()["a_group"].mean(("chain", "draw"))
+    assert dict(level.coords.items())["school"].values.tolist() == list("abcde")
+    assert fit.posterior()["w_group"].sel(school="e", number="u").shape == (4, 50)
+    level = level.values
     alone = (y - (x["u"] - x["u"].mean()))[group == "e"].mean()  # the slope is about 1 in every group
     assert level[:4].max() < level[4] < alone

@@ -108,7 +108,7 @@ POSTERIORS = {
 
 
 @pytest.mark.parametrize("name", POSTERIORS)
-def test_nuts_agrees_with_the_reference(name):
+def test_nuts_agrees_with_the_reference(name, proved):
     record = json.loads((FOLDER / f"{name}.json").read_text())
     model, x, y, sites = POSTERIORS[name](record["data"])
     fit = nuts(model, x, None if y is None else pd.Series(y, name="response"))
@@ -125,4 +125,5 @@ def test_nuts_agrees_with_the_reference(name):
             for what in ("mean", "sd"):
                 got = getattr(draws[..., i], "std" if what == "sd" else "mean")()
                 error = array_stats.mcse(draws[..., i], method=what, chain_axis=0, draw_axis=1)
-                assert abs(got - want[what]) < 4.5 * np.hypot(error, want[f"mcse_{what}"]), (stan, i, what)
+                far = abs(got - want[what]) / np.hypot(error, want[f"mcse_{what}"])
+                proved.within(fit.model.name, f"posteriordb, {name}", far, 4.5, " MC errors")

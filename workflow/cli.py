@@ -4,14 +4,14 @@ import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from ..inference.fit import Fit
+from . import runs
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app.add_typer(runs.app)
 
 METHODS = {"mle": "mle", "map": "map_estimate", "laplace": "laplace", "svi": "svi", "nuts": "nuts"}
 
@@ -22,12 +22,18 @@ def _bayeszoo() -> None:
 
 
 @app.command()
-def models() -> None:
-    """List the zoo, with one line of mathematics each."""
-    from ..models.catalogue import MODELS
+def models(name: Annotated[str | None, typer.Argument(help="a model, to see all that is known of it")] = None) -> None:
+    """List the zoo, or show one model: its mathematics, what it answers, and its measured proof."""
+    from ..models.catalogue import ZOO
 
-    for name, model in MODELS.items():
-        typer.echo(f"{name:24} {(model.__doc__ or '').splitlines()[0]}")
+    if name is None:
+        for each, exhibit in ZOO.items():
+            typer.echo(f"{each:30} {exhibit.purpose}\n{'':30} {(exhibit.model.__doc__ or '').splitlines()[0]}")
+        return
+    _model(name)
+    from .catalogue import entry
+
+    typer.echo(entry(name))
 
 
 @app.command()
@@ -41,7 +47,9 @@ def fit(
     holdout: Annotated[float, typer.Option(min=0.0, max=0.9, help="share of rows kept for the score")] = 0.2,
     seed: Annotated[int, typer.Option(min=0, help="seed of every random choice")] = 0,
     no_plots: Annotated[bool, typer.Option("--no-plots", help="write no pictures")] = False,
+    no_report: Annotated[bool, typer.Option("--no-report", help="write no report.html")] = False,
     out: Annotated[Path | None, typer.Option(help="run folder; by default runs/MODEL-DATA")] = None,
+    force: Annotated[bool, typer.Option("--force", help="replace the run that is there")] = False,
 ) -> None:
     """Fit a model to a table and write a run folder."""
     import warnings
@@ -54,6 +62,7 @@ def fit(
     inference.keep_compiled_programs()
     from ..inference.table import read_x
     from . import datasets, store
+    from .tables import print_score, print_summary
 
     zoo = _model(model)
     if by not in METHODS:
@@ -67,6 +76,7 @@ def fit(
     read_x(table[list(x.columns)], named=named)  # all rows now, so that an error names a row of the file
     folder = out or Path("runs") / f"{model}-{Path(data).stem}"
     store.check_folder(folder)
+    runs.refuse_to_replace(folder / "fit.json", force)
     for note in notes:
         typer.echo(f"note: {note}")
     with warnings.catch_warnings():
@@ -82,13 +92,11 @@ def fit(
         typer.echo(
             f"note: {int((result.y < 0).sum())} of {len(y)} rows have no '{target}'; their labels are summed out."
         )
-    if (folder / "fit.json").exists():
-        typer.echo(f"note: this run takes the place of the one in {folder}.")
     tree = store.save(result, folder)
     (folder / "generated.csv").unlink(missing_ok=True)
-    _print_summary(result)
+    print_summary(result)
     if len(held):
-        _print_score(result, table.iloc[held], table[target].iloc[held])
+        print_score(result, table.iloc[held], table[target].iloc[held])
     if result.shape.generative and result.shape.classes:
         rows = result.generate(100, label=list(result.label_coordinate.tolist()), seed=seed)
         rows.to_pandas().to_csv(folder / "generated.csv", index=False)
@@ -100,6 +108,9 @@ def fit(
     remove_plots(folder / "plots")
     if not no_plots:
         save_plots(result, tree, folder / "plots")
+    (folder / "report.html").unlink(missing_ok=True)
+    if not no_report:
+        runs.write_report(result, tree, folder / "report.html")
     typer.echo(f"written to {folder}")
 
 
@@ -121,6 +132,7 @@ def check(
 
     from .. import inference
     from ..inference.sbc import FITTERS, calibrate
+    from ..models.catalogue import ZOO
     from . import store
 
     inference.keep_compiled_programs()
@@ -132,6 +144,7 @@ def check(
         fitters=tuple(by or FITTERS),
         simulations=simulations,
         rows=rows,
+        kinds=ZOO[model].kinds,
         hidden=hidden,
         seed=seed,
     )
@@ -196,127 +209,6 @@ def _settings(function: Any, given: list[str]) -> dict[str, Any]:
         except json.JSONDecodeError:
             raise ModelError(f"--set {name} takes a number, a list of numbers, true or false; got '{value}'.") from None
     return settings
-
-
-def _print_summary(fit: "Fit") -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    from ..inference.arviz import posterior
-
-    if fit.draws_shape == (1, 1):
-        from arviz_base import dataset_to_dataframe
-
-        summary = dataset_to_dataframe(posterior(fit)).T.map("{:.6g}".format)
-        summary.columns = ["estimate"]
-    else:
-        from arviz_stats import summary as summarise
-
-        numbers = summarise(posterior(fit), round_to="none", ci_kind="eti", ci_prob=0.9)
-        numbers = numbers.drop(columns=["ess_tail", "mcse_mean", "mcse_sd"])
-        numbers.columns = ["mean", "sd", "5 %", "95 %", "ESS", "R-hat"]
-        summary = numbers.apply(_digits, axis=1)
-    table = Table(title=f"{fit.model.name} by {fit.method}", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("parameter", overflow="fold")
-    for heading in summary.columns:
-        table.add_column(str(heading), justify="right", no_wrap=True)
-    for name, values in zip(summary.index, summary.to_numpy(), strict=True):
-        table.add_row(escape(str(name)), *values)
-    console = Console()
-    console.print(table)
-    console.print(", ".join(f"{name} {value:.4g}" for name, value in fit.diagnostics.items()), highlight=False)
-    for sentence in fit.warnings:
-        console.print(f"warning: {sentence}", highlight=False)
-
-
-def _digits(row: Any) -> Any:
-    """A row of the summary as text: two digits of the sd, and as many decimals in what it is the error of."""
-    import math
-
-    decimals = max(0, 1 - math.floor(math.log10(row["sd"]))) if row["sd"] > 0 else 4
-    written = row.astype(object)
-    for name in ("mean", "sd", "5 %", "95 %"):
-        rounded = round(row[name], decimals) + 0.0  # no -0
-        written[name] = f"{rounded:.{decimals}f}" if decimals < 8 else f"{row[name]:.4g}"
-    written["ESS"], written["R-hat"] = f"{row['ESS']:.0f}", f"{row['R-hat']:.3f}"
-    return written
-
-
-def _print_score(fit: "Fit", x: Any, y: Any) -> None:
-    import numpy as np
-
-    from ..inference.table import missing
-
-    keep = np.array([not missing(value) for value in y])
-    if fit.schema.labels is not None:
-        known = np.isin(y.to_numpy(dtype=object), np.array(fit.schema.labels, dtype=object))
-        if (keep & ~known).any():
-            typer.echo(f"note: {int((keep & ~known).sum())} held-out rows have a label that no fitted row has.")
-        keep &= known
-    if not fit.shape.generative:
-        keep &= x[list(fit.schema.columns)].notna().all(axis=1).to_numpy()
-    if not keep.any():
-        return
-    x, y = x[keep], y[keep]
-    density = float(fit.log_conditional(x, y).mean())
-    if fit.shape.classes:
-        accuracy = float(np.mean(fit.assign(x).values == y.to_numpy()))
-        typer.echo(f"held-out {len(y)} rows: log loss {-density:.4f}, accuracy {accuracy:.3f}")
-    else:
-        error = float(np.sqrt(np.mean((fit.predict(x)["mean"].values - y.to_numpy(dtype=float)) ** 2)))
-        typer.echo(f"held-out {len(y)} rows: mean log P(y | x) {density:.4f}, root mean squared error {error:.4g}")
-
-
-@app.command()
-def summary(run: Path) -> None:
-    """Print a run's parameters and diagnostics."""
-    from . import store
-
-    _print_summary(store.load(run))
-
-
-@app.command()
-def predict(run: Path, data: str) -> None:
-    """Print y given each row of a new table, as CSV: a label and P(label) of each, or mean, sd and a 90 % interval."""
-    from . import datasets, store
-
-    fit = store.load(run)
-    answer = fit.predict(datasets.load(data))
-    if "label" in answer:
-        table = answer["probability"].to_pandas().rename(columns="P({})".format)
-        table.insert(0, fit.schema.target, answer["label"].values)
-    else:
-        table = answer.to_pandas()
-    typer.echo(table.to_csv(index=False), nl=False)
-
-
-@app.command()
-def generate(
-    run: Path,
-    label: Annotated[str | None, typer.Option(help="draw rows of this label; none: labels from P(y)")] = None,
-    n: Annotated[int, typer.Option("-n", min=1, help="how many rows")] = 100,
-    seed: Annotated[int, typer.Option(min=0, help="seed of the draws")] = 0,
-) -> None:
-    """Print rows drawn from the posterior predictive, as CSV in the input's columns."""
-    from . import store
-
-    fit = store.load(run)
-    rows = fit.generate(n, label=_as_label(label, fit.label_coordinate.tolist()), seed=seed)
-    typer.echo(rows.to_pandas().to_csv(index=False), nl=False)
-
-
-def _as_label(word: str | None, labels: list[Any]) -> Any:
-    """The label that a word of the command line means: its text, or a number or truth value written another way."""
-    names = {str(one): one for one in labels}
-    if word is None or word in names:
-        return names.get(word, word)
-    try:
-        value = json.loads(word.lower())
-    except json.JSONDecodeError:
-        return word
-    return next((one for one in labels if type(one) is not str and one == value), word)
 
 
 def main() -> None:

@@ -43,33 +43,71 @@ def save_plots(fit: "Fit", tree: xr.DataTree, folder: Path) -> list[Path]:
 
 
 def _pictures(fit: "Fit", tree: xr.DataTree) -> Iterator[tuple[str, Figure]]:
-    import arviz_plots as azp  # here, because it takes as long to import as JAX
-
-    name = fit.schema.target
-
     if fit.draws_shape[0] > 1:
         yield "forest", plot_forest(fit)
-        worst = _worst_mixing(fit)
-        azp.plot_trace_dist(worst, backend="matplotlib")
-        for axis in plt.gcf().axes:
-            if axis.get_xlabel() != "Draw":
-                axis.set_xlabel("")  # the last parameter's name, which would seem to be that of the column
-            # Long names would run into the next panel.
-            axis.set_ylabel(axis.get_ylabel().replace("[", "\n[").replace(", ", ",\n"), fontsize="small")
-        yield "trace", plt.gcf()
-        azp.plot_rank(worst, backend="matplotlib").add_legend("chain", loc="outside right upper")
-        yield "rank", plt.gcf()
+        yield from ((name, figure) for name, figure in mixing(fit) if name in PICTURES)
+    for _, figure in list(predictive(fit, tree))[:1]:
+        yield "predictive", figure
     if fit.shape.generative and fit.shape.classes:
-        yield "predictive", plot_predictive_by_class(fit, tree)
         yield "generated", plot_generated(fit)
+
+
+def mixing(fit: "Fit") -> Iterator[tuple[str, Figure]]:
+    """trace, rank and pair: of the chains, for the parameters that mix worst."""
+    import arviz_plots as azp  # here, because it takes as long to import as JAX
+
+    worst = _worst_mixing(fit)
+    azp.plot_trace_dist(worst, backend="matplotlib")
+    for axis in plt.gcf().axes:
+        if axis.get_xlabel() != "Draw":
+            axis.set_xlabel("")  # the last parameter's name, which would seem to be that of the column
+        # Long names would run into the next panel.
+        axis.set_ylabel(axis.get_ylabel().replace("[", "\n[").replace(", ", ",\n"), fontsize="small")
+    yield "trace", plt.gcf()
+    azp.plot_rank(worst, backend="matplotlib").add_legend("chain", loc="outside right upper")
+    yield "rank", plt.gcf()
+    if len(worst["posterior"].data_vars) > 1:
+        yield "pair", plot_worst_pair(fit, worst)
+
+
+def plot_worst_pair(fit: "Fit", worst: xr.DataTree) -> Figure:
+    """Draws of the two parameters that mix worst, a colour a chain, diverging draws as crosses."""
+    one, two = list(worst["posterior"].data_vars)[:2]
+    diverging = fit.sample_stats.get("diverging", np.zeros(fit.draws_shape, dtype=bool)).astype(bool)
+    figure, axis = plt.subplots(figsize=(4.5, 4))
+    a, b = (worst["posterior"][name].values for name in (one, two))
+    for chain in range(fit.draws_shape[0]):
+        axis.plot(a[chain], b[chain], ".", ms=2, alpha=0.4, label=f"chain {chain}")
+    if diverging.any():
+        axis.plot(a[diverging], b[diverging], "x", color="black", label="diverging")
+    axis.set(xlabel=one, ylabel=two)
+    axis.legend(fontsize="x-small", markerscale=3)
+    return figure
+
+
+def predictive(fit: "Fit", tree: xr.DataTree) -> Iterator[tuple[str, Figure]]:
+    """Checks of the posterior predictive that fit the data's type."""
+    if fit.shape.generative and fit.shape.classes:
+        yield "columns by class", plot_predictive_by_class(fit, tree)
+    elif fit.shape.generative:
+        yield "columns", plot_predictive(fit, tree)
     elif fit.shape.classes:
-        yield "predictive", plot_probabilities_by_class(fit)
+        yield "mean label posterior", plot_probabilities_by_class(fit)
     elif "y" in tree["posterior_predictive"] and fit.draws_shape[0] > 1:
+        import arviz_plots as azp
+
+        name = fit.schema.target
         named = {g: tree[g].to_dataset()[["y"]].rename(y=name) for g in ("posterior_predictive", "observed_data")}
-        azp.plot_ppc_dist(xr.DataTree.from_dict(named), num_samples=50, backend="matplotlib")
-        lines = [Line2D([], [], color=c) for c in ("C0", "black")]
-        plt.gca().legend(lines, ["posterior predictive", "observed"], fontsize="small")
-        yield "predictive", plt.gcf()
+        named = xr.DataTree.from_dict(named)
+        if np.issubdtype(tree["posterior_predictive"]["y"].dtype, np.integer):
+            yield "rootogram", azp.plot_ppc_rootogram(named, backend="matplotlib").viz["figure"].item()
+        else:
+            azp.plot_ppc_dist(named, num_samples=50, backend="matplotlib")
+            lines = [Line2D([], [], color=c) for c in ("C0", "black")]
+            plt.gca().legend(lines, ["posterior predictive", "observed"], fontsize="small")
+            yield "density", plt.gcf()
+        if "log_likelihood" in tree:
+            yield "loo-pit", azp.plot_loo_pit(tree, var_names=["y"], backend="matplotlib").viz["figure"].item()
 
 
 def _worst_mixing(fit: "Fit") -> xr.DataTree:
@@ -163,6 +201,26 @@ def plot_predictive_by_class(fit: "Fit", tree: xr.DataTree) -> Figure:
             if k == fit.shape.classes - 1:
                 axis.set_xlabel(fit.schema.columns[j])
         axes[k, 0].set_ylabel(str(label))
+    axes[0, 0].legend(fontsize="small")
+    figure.tight_layout()
+    return figure
+
+
+def plot_predictive(fit: "Fit", tree: xr.DataTree) -> Figure:
+    """Real rows (filled) against the posterior predictive P(x | D) (line), a panel a column."""
+    shown = list(enumerate(fit.schema.columns))[: 2 * COLUMNS]
+    width = min(len(shown), COLUMNS)
+    height = -(-len(shown) // width)
+    figure, axes = plt.subplots(height, width, figsize=(3 * width, 2 * height), squeeze=False)
+    for axis in axes.ravel()[len(shown) :]:
+        axis.set_axis_off()
+    drawn = tree["posterior_predictive"]["x"].values.reshape(-1, len(fit.schema.columns))
+    for axis, (j, name) in zip(axes.ravel(), shown, strict=False):
+        real = fit.x[~np.isnan(fit.x[:, j]), j]
+        edges = np.histogram_bin_edges(real, bins=24)
+        axis.hist(real, edges, density=True, alpha=0.4, label="real")
+        axis.hist(drawn[:, j], edges, density=True, histtype="step", color="C1", label="predictive")
+        axis.set(xlabel=name, yticks=[])
     axes[0, 0].legend(fontsize="small")
     figure.tight_layout()
     return figure

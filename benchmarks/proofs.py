@@ -1,0 +1,93 @@
+"""``uv run python -m benchmarks.proofs [MODEL ...]`` measures what the zoo's catalogue says of each model.
+
+The tests' oracles, by a run of pytest, and calibration by simulation under every fitter, with labels known and hidden.
+Writes workflow/data/proofs.json, which ``bayeszoo models NAME`` and docs/zoo.md show, after every model.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from bayeszoo.inference import calibrate, keep_compiled_programs
+from bayeszoo.inference.declare import declare
+from bayeszoo.inference.sbc import FITTERS
+from bayeszoo.inference.structure import blank, structure
+from bayeszoo.models.catalogue import ZOO, Exhibit
+from bayeszoo.workflow.catalogue import PROOFS, page
+from bayeszoo.workflow.check import verdicts
+
+HOME = Path(__file__).parent.parent
+PAGE = HOME / "docs" / "zoo.md"
+SIMULATIONS, ROWS, SEED = 1000, 40, 0
+LIBRARIES = ("bayeszoo", "jax", "numpyro", "numpy", "scipy", "scikit-learn", "arviz")
+
+
+def oracles() -> dict[str, list[dict]]:
+    """What the tests measured: model -> its oracles, each with the largest error and its limit."""
+    with tempfile.TemporaryDirectory() as folder:
+        record = Path(folder) / "oracles.json"
+        subprocess.run([sys.executable, "-m", "pytest", "-q", "--record", str(record)], cwd=HOME, check=True)
+        return json.loads(record.read_text())
+
+
+def calibration(name: str, exhibit: Exhibit, simulations: int) -> dict[str, dict]:
+    """Of each fitter, with labels known and, where there are labels and P(x), hidden."""
+    shape = structure(declare(exhibit.model), blank(len(exhibit.kinds) or 2, 3, exhibit.kinds))
+    found = {}
+    for hidden in (False, True) if shape.classes and shape.generative else (False,):
+        start = time.perf_counter()
+        sizes = {"simulations": simulations, "rows": ROWS, "kinds": exhibit.kinds, "seed": SEED}
+        ranks = calibrate(exhibit.model, hidden=hidden, **sizes)
+        seconds = time.perf_counter() - start
+        told = verdicts(ranks)
+        for fitter in FITTERS:
+            own = [one for one in told if one.fitter == fitter]
+            found[f"{fitter}, labels hidden" if hidden else fitter] = {
+                "quantities": len(own),
+                "smallest_p": min(one.p for one in own),
+                "failed": [one.quantity for one in own if not one.passed],
+                "simulations": simulations,
+            }
+        print(f"  {name}{', labels hidden' * hidden}: {seconds:.0f} s", flush=True)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks.proofs", description=__doc__.splitlines()[0])
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="calibrate these only; by default all")
+    parser.add_argument("--simulations", type=int, default=SIMULATIONS)
+    parser.add_argument("--no-tests", action="store_true", help="keep the oracles as they are")
+    parser.add_argument("--page", action="store_true", help="measure nothing, and write the page anew")
+    given = parser.parse_args()
+    unknown = set(given.models) - set(ZOO)
+    if unknown:
+        parser.error(f"there is no model {', '.join(sorted(unknown))}")
+    if not given.page:
+        measure(given.models or list(ZOO), given.simulations, not given.no_tests)
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(page(), encoding="utf-8")
+    print(f"written: {PROOFS.relative_to(HOME)}, {PAGE.relative_to(HOME)}")
+
+
+def measure(names: list[str], simulations: int, tests: bool) -> None:
+    keep_compiled_programs()
+    proofs: dict[str, Any] = json.loads(PROOFS.read_text()) if PROOFS.exists() else {}
+    proofs["versions"] = {library: version(library) for library in LIBRARIES}
+    proofs["python"] = ".".join(map(str, sys.version_info[:3]))
+    proofs |= {"seed": SEED, "rows": ROWS}
+    if tests:
+        proofs["oracles"] = oracles()
+    for name in names:
+        proofs.setdefault("calibration", {})[name] = calibration(name, ZOO[name], simulations)
+        PROOFS.write_text(json.dumps(proofs, indent=1) + "\n")  # at once, so that a run that is cut short is not lost
+    PROOFS.write_text(json.dumps(proofs, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

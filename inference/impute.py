@@ -1,0 +1,161 @@
+"""Missing features filled in: P(x_missing | x_seen, D), or P(x_missing | x_seen, y, D) where the label is known."""
+
+from functools import partial, singledispatch
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import xarray as xr
+from jax import Array
+from numpyro import distributions as dist
+from numpyro import handlers
+from scipy.special import log_softmax
+
+from ..models.columns import Columns
+from ..models.spec import Spec
+from .blocks import in_blocks
+from .declare import Declared
+from .errors import DataError, ModelError
+from .joint import one_row
+from .missing import log_prob_seen
+from .queries import log_joint, needs_joint, rows_of
+from .table import read_labels, whole
+
+if TYPE_CHECKING:
+    from .fit import Fit
+
+CELLS = 4_000_000  # draws x rows x labels held at a time
+
+
+@singledispatch
+def draw_missing(fn: dist.Distribution, key: Array, value: Array, seen: Array) -> Array:
+    """One row's features, (1, features), those that were seen as they are, the others drawn given them.
+
+    Of independent features, a draw of these; another kind registers its own rule, as for ``log_prob_seen``.
+    """
+    if fn.event_dim == 0 and fn.batch_shape[-1:] == value.shape[-1:]:  # a plate over features
+        return jnp.where(seen, value, fn.sample(key))
+    raise ModelError(f"missing features cannot be drawn from a {type(fn).__name__} given the others.")
+
+
+@draw_missing.register
+def _(fn: dist.Independent, key: Array, value: Array, seen: Array) -> Array:
+    return jnp.where(seen, value, fn.sample(key).reshape(value.shape))
+
+
+@draw_missing.register
+def _(fn: Columns, key: Array, value: Array, seen: Array) -> Array:
+    return jnp.where(seen, value, fn.sample(key).reshape(value.shape))
+
+
+@draw_missing.register
+def _(fn: dist.ExpandedDistribution, key: Array, value: Array, seen: Array) -> Array:
+    return draw_missing(fn.base_dist, key, value, seen)
+
+
+@draw_missing.register(dist.MultivariateNormal)
+@draw_missing.register(dist.LowRankMultivariateNormal)
+def _(fn: dist.Distribution, key: Array, value: Array, seen: Array) -> Array:
+    """A draw of all features, moved by what the seen ones miss it by (Matheron's rule: Doucet 2010, algorithm 2)."""
+    covariance = fn.covariance_matrix.reshape(value.shape[-1:] * 2)
+    drawn, there = fn.sample(key).reshape(value.shape), seen[0]
+    both = there[:, None] & there
+    away = jnp.where(there, value - drawn, 0.0)[0]
+    pull = jnp.linalg.solve(jnp.where(both, covariance, jnp.eye(len(there))), away)
+    return jnp.where(seen, value, drawn + jnp.where(there, pull, 0.0) @ covariance)
+
+
+@draw_missing.register
+def _(fn: dist.MixtureSameFamily, key: Array, value: Array, seen: Array) -> Array:
+    keys, each = jax.random.split(key), fn.component_distribution
+    logits = jax.nn.log_softmax(fn.mixing_distribution.logits)
+    logits = (logits + log_prob_seen(each, value[..., None, :], seen[..., None, :])).reshape(-1)
+    drawn = each.sample(keys[1]).reshape(len(logits), -1)[jax.random.categorical(keys[0], logits)]
+    return jnp.where(seen, value, drawn)
+
+
+@partial(jax.jit, static_argnames=("model",))
+def _fill(
+    key: Array, params: dict, spec: Spec, number: Array, x: Array, draw: Array, code: Array, *, model: Declared
+) -> Array:
+    """Each row (features,) filled in ``draws`` times: given its number, parameter draws and labels, (rows, draws)."""
+
+    def one(key: Array, x: Array, draw: Array, code: Array) -> Array:
+        values, seen = {name: value[draw] for name, value in params.items()}, ~jnp.isnan(x)[None]
+        filled = jnp.where(seen, x[None], spec.loc)
+        with handlers.trace() as trace, handlers.substitute(data=values), handlers.seed(rng_seed=key):
+            model(filled, code[None], one_row(spec))
+        return draw_missing(trace["x"]["fn"], key, filled, seen)[0]
+
+    def row(number: Array, x: Array, draw: Array, code: Array) -> Array:
+        keys = jax.random.split(jax.random.fold_in(key, number), draw.shape[0])
+        return jax.vmap(one, in_axes=(0, None, 0, 0))(keys, x, draw, code)
+
+    return jax.vmap(row)(number, x, draw, code)
+
+
+def impute(fit: "Fit", x: Any, y: Any = None, *, draws: int = 200, every: bool = False, seed: int = 0) -> Any:
+    """The table with its missing cells filled in, a frame in the user's columns.
+
+    Each is the mean of ``draws`` draws of P(x_missing | x_seen, y, D), of a column of names the most frequent name; the
+    cells that were seen stay as they are. y: labels where they are known, missing ones and y=None are summed out.
+    every: all draws, an xarray.Dataset, a variable a column, dims (draw, row), for multiple imputation (Rubin 1987).
+    The mean's Monte Carlo error is the posterior predictive sd over sqrt(draws).
+    Raises QueryError for a model without P(x), and ModelError where P(x | y) has no rule for what is missing.
+    """
+    needs_joint(fit, "impute, P(x_missing | x_seen)")
+    values, draws, seed = rows_of(fit, x), whole(draws, "draws", 1), whole(seed, "seed", 0)
+    codes = np.full(len(values), -1)
+    if y is not None:
+        codes, _ = read_labels(y, fit.schema.labels)
+        if len(codes) != len(values):
+            raise DataError(f"x has {len(values)} rows but y has {len(codes)}; give one y for every row, or none.")
+    holes = np.flatnonzero(np.isnan(values).any(axis=1))
+    filled = np.broadcast_to(values, (draws, *values.shape)).copy()
+    if len(holes):
+        draw, label = _parameters_and_labels(fit, values[holes], codes[holes], draws, seed)
+        with jax.enable_x64(True):  # a seed may have 64 bits
+            key = jax.random.key(seed)
+        program = partial(_fill, key, fit.flat_params, fit.spec, model=fit.model)
+        filled[:, holes] = np.concatenate(list(in_blocks(program, holes, values[holes], draw, label))).swapaxes(0, 1)
+    levels = fit.schema.levels or (None,) * values.shape[1]
+    named = [np.array(names) if isinstance(names, tuple) else None for names in levels]
+    if every:
+        columns = [
+            filled[..., j] if names is None else names[filled[..., j].astype(int)] for j, names in enumerate(named)
+        ]
+        coords = {"draw": np.arange(draws), "row": np.arange(len(values))}
+        table = dict(zip(fit.schema.columns, columns, strict=True))
+        return xr.Dataset({name: (("draw", "row"), column) for name, column in table.items()}, coords)
+    table = {}
+    for j, (column, names) in enumerate(zip(fit.schema.columns, named, strict=True)):
+        if names is None:
+            table[column] = filled[..., j].mean(axis=0)
+        else:
+            table[column] = names[np.sum(filled[..., j, None] == np.arange(len(names)), axis=0).argmax(axis=-1)]
+    index = getattr(x, "index", None)
+    return pd.DataFrame(table, index=index if isinstance(index, pd.Index) else None)
+
+
+def _parameters_and_labels(
+    fit: "Fit", values: np.ndarray, codes: np.ndarray, draws: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws of (theta, y) given what was seen of each row, as numbers of posterior draws and codes, (rows, draws)."""
+    rng, classes = np.random.default_rng(seed), fit.shape.classes or 1
+    count = fit.draws_shape[0] * fit.draws_shape[1]
+    draw, label = np.empty((2, len(values), draws), dtype=int)
+    size = max(1, CELLS // (count * classes))
+    for start in range(0, len(values), size):
+        rows = slice(start, start + size)
+        joint = (
+            log_joint(fit, values[rows], draws=True).stack(s=("chain", "draw")).transpose("row", "s", "label").values
+        )
+        known = codes[rows][:, None, None]
+        joint = np.where((known < 0) | (known == np.arange(classes)), joint, -np.inf)
+        total = np.exp(log_softmax(joint.reshape(len(joint), -1), axis=1)).cumsum(axis=1)
+        uniform = rng.random((len(joint), draws)) * total[:, -1:]
+        for i, (steps, points) in enumerate(zip(total, uniform, strict=True), start):
+            draw[i], label[i] = np.divmod(np.searchsorted(steps, points, side="right"), classes)
+    return draw, label

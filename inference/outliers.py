@@ -1,0 +1,46 @@
+"""Rows that the model finds improbable."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from .errors import QueryError
+from .generate import generate
+from .queries import log_marginal, needs_joint, rows_of
+from .table import few, read_x
+
+if TYPE_CHECKING:
+    from .fit import Fit
+
+GENERATED = 1000  # rows of the model's own that others are compared with, where none are given
+
+
+def outliers(fit: "Fit", x: Any, *, held_out: Any = None, seed: int = 0) -> xr.Dataset:
+    """log P(x_i) of each row, and how rarely a row is as improbable: ``log_marginal`` and ``tail``, dims (row).
+
+    tail = (1 + #{r : log P(x_r) <= log P(x_i)}) / (1 + R) over R rows of reference. Of a row that comes from where
+    they come from, it is at most a with probability a, however wrong the model (conformal p-value: Bates et al. 2023).
+    held_out: the reference, rows that the fit has not seen. None: 1,000 rows that the model generates, and tails are
+    those of its own posterior predictive, right only as far as the model is.
+    Where a row misses features, references that have the others are looked at in those alone.
+    """
+    needs_joint(fit, "outliers, P(x)")
+    values = rows_of(fit, x)
+    if held_out is None:
+        own = generate(fit, GENERATED, seed=seed)
+        reference = read_x(own.to_pandas()[list(fit.schema.columns)], fit.schema)[0]
+    else:
+        reference = rows_of(fit, held_out)
+    score, tail = log_marginal(fit, values).values, np.empty(len(values))
+    seen, of = np.unique(~np.isnan(values), axis=0, return_inverse=True)
+    for pattern, features in enumerate(seen):
+        mine, whole = of == pattern, ~np.isnan(reference[:, features]).any(axis=1)
+        if not whole.any():
+            columns = [column for column, there in zip(fit.schema.columns, features, strict=True) if there]
+            raise QueryError(
+                f"no row of reference has all of {few(columns)}, as some row of x has; hold out more rows."
+            )
+        theirs = np.sort(log_marginal(fit, np.where(features, reference[whole], np.nan)).values)
+        tail[mine] = (1 + np.searchsorted(theirs, score[mine], side="right")) / (1 + len(theirs))
+    return xr.Dataset({"log_marginal": ("row", score), "tail": ("row", tail)}, {"row": np.arange(len(values))})

@@ -1,0 +1,52 @@
+"""``pytest --record FILE`` writes down how near models came to their oracles, for the zoo's catalogue."""
+
+import json
+
+import numpy as np
+import pytest
+
+
+def pytest_addoption(parser):
+    parser.addoption("--record", help="write the largest error of each model against each oracle to this JSON file")
+
+
+@pytest.fixture
+def proved(record_property):
+    """Assert that a model's numbers are an oracle's, to ``limit`` in |got - want| / (1 + |want|)."""
+
+    def check(model, oracle, got, want, limit=1e-6):
+        got, want = np.asarray(got, dtype=float), np.asarray(want, dtype=float)
+        assert got.shape == want.shape
+        within(model, oracle, np.max(np.abs(got - want) / (1 + np.abs(want))), limit)
+
+    def within(model, oracle, error, limit, unit=""):
+        record_property("proof", (model, oracle, float(error), float(limit), unit))
+        assert error <= limit, f"{model} against {oracle}: {error:.3g}, limit {limit:g}"
+
+    check.within = within
+    return check
+
+
+class Recorder:
+    def __init__(self):
+        self.found = {}
+
+    def pytest_runtest_logreport(self, report):
+        if report.when == "call" and report.passed:
+            for name, proof in report.user_properties:
+                if name == "proof":
+                    model, oracle, error, limit, unit = proof
+                    key = model, oracle
+                    self.found[key] = max(self.found.get(key, (0.0, 0.0, "")), (error, limit, unit))
+
+    def pytest_sessionfinish(self, session):
+        models = {}
+        for (model, oracle), (error, limit, unit) in sorted(self.found.items()):
+            models.setdefault(model, []).append({"oracle": oracle, "error": error, "limit": limit, "unit": unit})
+        with open(session.config.getoption("record"), "w") as file:
+            json.dump(models, file)
+
+
+def pytest_configure(config):
+    if config.getoption("record") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Recorder())

@@ -1,0 +1,94 @@
+"""The zoo's catalogue: of each model its mathematics, what it is for, what it answers, and its measured proof."""
+
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+from ..inference.declare import declare
+from ..inference.structure import Structure, blank, structure
+from ..models.catalogue import COVARIANCES, HYPOTHESES, ZOO, Exhibit
+
+PROOFS = Path(__file__).parent / "data" / "proofs.json"  # written by benchmarks/proofs.py
+REMADE = "uv run python -m benchmarks.proofs"
+
+
+def entry(name: str) -> str:
+    """One model, as Markdown."""
+    exhibit, proofs = ZOO[name], json.loads(PROOFS.read_text())
+    mathematics, _, rest = inspect.cleandoc(exhibit.model.__doc__ or "").partition("\n")
+    proved = [f"- {line}" for line in (*_oracles(proofs, name), *_calibration(proofs, name))]
+    return "\n".join(
+        [
+            f"## {name}",
+            "",
+            f"For {exhibit.purpose}.",
+            "",
+            f"    {mathematics}",
+            *(["", rest.strip()] if rest.strip() else []),
+            "",
+            f"Answers {answers(shape_of(exhibit))}.",
+            "",
+            f"Proof (`{REMADE} {name}`):",
+            "",
+            *proved,
+        ]
+    )
+
+
+def page() -> str:
+    """The whole zoo, as Markdown."""
+    proofs = json.loads(PROOFS.read_text())
+    versions = ", ".join(f"{library} {version}" for library, version in proofs["versions"].items())
+    lines = [
+        "# The zoo",
+        "",
+        f"{len(ZOO)} models. Written by `{REMADE}`, Python {proofs['python']}, {versions}, seed {proofs['seed']}.",
+        "",
+        "Errors of oracles are the largest |got - want| / (1 + |want|) that the tests met, or in Monte Carlo errors "
+        f"where it says so. Calibration: tables of {proofs['rows']} rows from the model's own prior are fitted, and "
+        "the ranks of true values among the draws tested for uniformity (ArviZ's pot_c), with one false alarm in 100 "
+        "over all quantities of a fitter. Laplace and SVI are normal approximations: where they fail, it says in what.",
+        "",
+        "| model | for | answers |",
+        "|---|---|---|",
+        *(f"| [`{name}`](#{name}) | {one.purpose} | {answers(shape_of(one))} |" for name, one in ZOO.items()),
+        "",
+        f"A regression takes a hypothesis: {', '.join(HYPOTHESES)}. `gaussian_mixture`, `linear_discriminant` and "
+        f"`quadratic_discriminant` take a covariance: {', '.join(COVARIANCES)}.",
+    ]
+    return "\n\n".join(["\n".join(lines), *map(entry, ZOO)]) + "\n"
+
+
+def shape_of(exhibit: Exhibit) -> Structure:
+    """What a model of the zoo declares, of two columns or those that it is checked on."""
+    return structure(declare(exhibit.model), blank(len(exhibit.kinds) or 2, 3, exhibit.kinds))
+
+
+def answers(shape: Structure) -> str:
+    """Which of Bayes' questions a model answers."""
+    if not shape.generative:
+        return "P(y | x)" + (" of each label" if shape.classes else ": mean, sd, interval, draws")
+    if not shape.classes:
+        return "P(x), and generates rows"
+    return "P(x, y), P(y), P(x | y), P(x) and P(y | x), and generates rows of a label"
+
+
+def _oracles(proofs: dict[str, Any], name: str) -> list[str]:
+    found = proofs["oracles"].get(name, [])
+    return [f"{one['oracle']}: {one['error']:.1g}{one['unit']} (limit {one['limit']:g})" for one in found]
+
+
+def _calibration(proofs: dict[str, Any], name: str) -> list[str]:
+    lines = []
+    for fitter, one in proofs["calibration"].get(name, {}).items():
+        verdict = f"not calibrated in {_few(one['failed'])}" if one["failed"] else "calibrated"
+        lines.append(
+            f"{fitter}: {verdict}; {one['simulations']:,} simulations, the smallest p of {one['quantities']} "
+            f"quantities is {one['smallest_p']:.1g}"
+        )
+    return lines
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

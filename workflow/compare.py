@@ -1,0 +1,79 @@
+"""Fits side by side on equal terms: how well each predicts a row that is left out."""
+
+from collections.abc import Mapping
+from copy import copy
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from ..inference.errors import DataError
+from .verdict import left_out_label_posterior, smoothed_weights
+
+if TYPE_CHECKING:
+    from ..inference.fit import Fit
+
+
+def compare(fits: Mapping[str, "Fit"]) -> pd.DataFrame:
+    """Expected log predictive density of each fit by leave-one-out, differences with standard errors, stacking weights.
+
+    By ArviZ's ``compare``, a row a fit, the best first. Fits with a label or response are scored on log P(y_i | x_i),
+    generative ones too, so that a joint and a conditional model compare on equal terms: of a joint model, leaving row i
+    out leaves out x_i and y_i, and P(y_i | x_i) follows by Bayes' rule from what is left. Fits of P(x) alone are scored
+    on log P(x_i). Raises DataError for fits of other rows, of point estimates, or of different questions.
+    """
+    import arviz_stats
+
+    if len(fits) < 2:
+        raise DataError(f"compare takes two fits or more, got {len(fits)}.")
+    (first, one), *others = fits.items()
+    for name, fit in fits.items():
+        if fit.draws_shape == (1, 1):
+            raise DataError(f"{name} is a point estimate; compare fits by nuts, laplace or svi.")
+        if not len(fit.x) or fit.summary.weighted:
+            raise DataError(f"{name} has no rows at hand, or weighted ones; compare fits of tables in memory.")
+    for name, fit in others:
+        if _question(fit) != _question(one):
+            raise DataError(f"{first} is scored on {_question(one)} and {name} on {_question(fit)}; compare like fits.")
+        if not _same_rows(one, fit):
+            raise DataError(f"{first} and {name} were fitted to other rows; fit them to the same table and --holdout.")
+    return arviz_stats.compare({name: left_out(fit) for name, fit in fits.items()})
+
+
+def _question(fit: "Fit") -> str:
+    if not fit.shape.has_y or (fit.shape.classes and np.all(fit.y < 0)):
+        return "log P(x)"
+    return "log P(y | x) of labels" if fit.shape.classes else "log P(y | x) of numbers"
+
+
+def _same_rows(one: "Fit", other: "Fit") -> bool:
+    if len(one.x) != len(other.x) or one.schema.target != other.schema.target:
+        return False
+    if one.shape.has_y and (one.schema.labels != other.schema.labels or not np.array_equal(one.y, other.y)):
+        return False
+    shared = [column for column in one.schema.columns if column in other.schema.columns]
+    a, b = (fit.x[:, [fit.schema.columns.index(column) for column in shared]] for fit in (one, other))
+    return np.array_equal(a, b, equal_nan=True)
+
+
+def left_out(fit: "Fit") -> object:
+    """ArviZ's ELPDData of log P(y_i | x_i), or log P(x_i) where there is no y, each row left out."""
+    import arviz_stats
+
+    tree = fit.to_arviz()
+    found = arviz_stats.loo(tree, pointwise=True)
+    if not (fit.shape.generative and fit.shape.classes and np.any(fit.y >= 0)):
+        return found
+    known = fit.y >= 0
+    weights, _ = smoothed_weights(tree)
+    p = left_out_label_posterior(fit, weights)[known, fit.y[known]]
+    with np.errstate(divide="ignore"):
+        each = np.log(p)
+    inside = np.log(np.exp(fit.log_label_posterior(fit.x).values)[known, fit.y[known]])
+    found = copy(found)
+    found.elpd_i = xr.DataArray(each, {"row": np.flatnonzero(known)}, ("row",), name="y")
+    found.pareto_k = found.pareto_k.isel(row=np.flatnonzero(known)) if found.pareto_k is not None else None
+    found.elpd, found.se = float(each.sum()), float(np.sqrt(len(each) * each.var()))
+    found.p, found.n_data_points = float(inside.sum() - each.sum()), len(each)
+    return found

@@ -1,0 +1,199 @@
+"""Verbs of the command line that ask a run folder something."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer()
+Seed = Annotated[int, typer.Option(min=0, help="seed of the draws")]
+
+
+@app.command()
+def summary(run: Path) -> None:
+    """Print a run's parameters and diagnostics."""
+    from . import store
+    from .tables import print_summary
+
+    print_summary(store.load(run))
+
+
+@app.command()
+def report(
+    run: Path,
+    out: Annotated[Path | None, typer.Option(help="the file; by default RUN/report.html")] = None,
+    force: Annotated[bool, typer.Option("--force", help="replace the file if it is there")] = False,
+) -> None:
+    """Write one page on a run: model, verdict, parameters, predictive checks, labels, outliers, leave-one-out."""
+    from . import store
+
+    file = out or run / "report.html"
+    refuse_to_replace(file, force)
+    fit = store.load(run)
+    write_report(fit, None, file)
+    typer.echo(f"written to {file}")
+
+
+def write_report(fit: Any, tree: Any, file: Path) -> None:
+    """The report as a file, which is whole or not there."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from .report import report as page
+
+    text = page(fit, tree)
+    beside = file.with_name(f".{file.name}.writing")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(file)
+
+
+def refuse_to_replace(path: Path, force: bool) -> None:
+    """Raise DataError where a file or folder is there already and was not asked to be replaced."""
+    from ..inference.errors import DataError
+
+    if path.exists() and not force:
+        raise DataError(f"'{path}' is there already; give --force to replace it, or another place by --out.")
+
+
+@app.command()
+def compare(runs: Annotated[list[Path], typer.Argument(help="two run folders or more")]) -> None:
+    """Print how well runs predict rows that are left out, on log P(y | x), with errors and stacking weights."""
+    import warnings
+
+    from . import store
+    from .compare import compare as side_by_side
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        table = side_by_side({str(run): store.load(run) for run in runs})
+    typer.echo(table.to_string())
+    for message in dict.fromkeys(str(one.message) for one in caught if "areto" in str(one.message)):
+        typer.echo(f"note: {' '.join(message.split())}")
+
+
+@app.command()
+def predict(
+    run: Path,
+    data: str,
+    reject: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="name no label where its chance of being wrong is more")
+    ] = None,
+    prior: Annotated[
+        str | None, typer.Option(help="other label frequencies, as JSON, or 'estimate' to find them in DATA")
+    ] = None,
+) -> None:
+    """Print y given each row of a new table, as CSV: a label and P(label) of each, or mean, sd and a 90 % interval."""
+    import numpy as np
+
+    from ..inference import estimate_label_prior, label_posterior_under
+    from ..inference.errors import DataError, QueryError
+    from . import datasets, store
+
+    fit = store.load(run)
+    table = datasets.load(data)
+    answer = fit.predict(table)
+    if "label" not in answer:
+        if prior is not None or reject is not None:
+            raise QueryError(f"{fit.model.name} has no labels, so --prior and --reject do not apply.")
+        typer.echo(answer.to_pandas().to_csv(index=False), nl=False)
+        return
+    probability = answer["probability"].rename(label_name="label")
+    if prior is not None:
+        if prior == "estimate":
+            shares = estimate_label_prior(fit, table)
+            typer.echo(", ".join(f"P({k}) = {v:.4g}" for k, v in shares.to_series().items()), err=True)
+        else:
+            try:
+                given = dict(json.loads(prior))
+            except (ValueError, TypeError):
+                raise DataError(
+                    f'--prior takes JSON such as {{"a": 0.3, "b": 0.7}} or estimate, got \'{prior}\'.'
+                ) from None
+            shares = {_as_label(name, fit.label_coordinate.tolist()): share for name, share in given.items()}
+        probability = np.exp(label_posterior_under(fit, table, shares))
+    best = probability.label.values[probability.argmax("label").values].astype(object)
+    if reject is not None:
+        best[1 - probability.max("label").values > reject] = ""
+    frame = probability.to_pandas().rename(columns="P({})".format)
+    frame.insert(0, fit.schema.target, best)
+    typer.echo(frame.to_csv(index=False), nl=False)
+
+
+@app.command()
+def generate(
+    run: Path,
+    label: Annotated[str | None, typer.Option(help="draw rows of this label; none: labels from P(y)")] = None,
+    n: Annotated[int, typer.Option("-n", min=1, help="how many rows")] = 100,
+    seed: Seed = 0,
+) -> None:
+    """Print rows drawn from the posterior predictive, as CSV in the input's columns."""
+    from . import store
+
+    fit = store.load(run)
+    rows = fit.generate(n, label=_as_label(label, fit.label_coordinate.tolist()), seed=seed)
+    typer.echo(rows.to_pandas().to_csv(index=False), nl=False)
+
+
+@app.command()
+def outliers(
+    run: Path,
+    data: str,
+    held_out: Annotated[str | None, typer.Option(help="rows that the fit has not seen, to compare with")] = None,
+    seed: Seed = 0,
+) -> None:
+    """Print log P(x) of each row of a table, and how rarely a row is as improbable, as CSV."""
+    from ..inference import outliers as improbable
+    from . import datasets, store
+
+    reference = None if held_out is None else datasets.load(held_out)
+    answer = improbable(store.load(run), datasets.load(data), held_out=reference, seed=seed)
+    typer.echo(answer.to_pandas().to_csv(index=False), nl=False)
+
+
+@app.command()
+def decide(
+    run: Path,
+    data: str,
+    costs: Annotated[str, typer.Argument(help="a CSV: a row a label, its name first, and a column an action")],
+) -> None:
+    """Print the action of least expected cost for each row, and what each action is expected to cost, as CSV."""
+    from ..inference import decide as cheapest
+    from . import datasets, store
+
+    fit = store.load(run)
+    table = datasets.load(costs)
+    table = table.set_index(table.columns[0])
+    table.index = [_as_label(str(name), fit.label_coordinate.tolist()) for name in table.index]
+    answer = cheapest(fit, datasets.load(data), table)
+    frame = answer["expected_cost"].to_pandas().rename(columns="cost({})".format)
+    frame.insert(0, "decision", answer["decision"].values)
+    typer.echo(frame.to_csv(index=False), nl=False)
+
+
+@app.command()
+def impute(run: Path, data: str, seed: Seed = 0) -> None:
+    """Print the table with its missing cells filled in by P(x_missing | x_seen, y), as CSV."""
+    from ..inference import impute as fill
+    from . import datasets, store
+
+    fit = store.load(run)
+    table = datasets.load(data)
+    y = table[fit.schema.target] if fit.schema.target in table and fit.shape.classes else None
+    filled = table.copy()
+    answer = fill(fit, table, y, seed=seed)
+    for column in fit.schema.columns:
+        filled[column] = answer[column].to_numpy()
+    typer.echo(filled.to_csv(index=False), nl=False)
+
+
+def _as_label(word: str | None, labels: list[Any]) -> Any:
+    """The label that a word of the command line means: its text, or a number or truth value written another way."""
+    names = {str(one): one for one in labels}
+    if word is None or word in names:
+        return names.get(word, word)
+    try:
+        value = json.loads(word.lower())
+    except json.JSONDecodeError:
+        return word
+    return next((one for one in labels if type(one) is not str and one == value), word)

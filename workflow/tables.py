@@ -1,0 +1,97 @@
+"""Tables of text for the command line."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ..inference.fit import Fit
+
+FEWEST = 20  # draws at a mode from which on a summary is made of them
+
+
+def print_summary(fit: "Fit") -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    for title, summary in _summaries(fit):
+        table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        table.add_column("parameter", overflow="fold")
+        for heading in summary.columns:
+            table.add_column(str(heading), justify="right", no_wrap=True)
+        for name, values in zip(summary.index, summary.to_numpy(), strict=True):
+            table.add_row(escape(str(name)), *values)
+        console.print(table)
+    console.print(", ".join(f"{name} {value:.4g}" for name, value in fit.diagnostics.items()), highlight=False)
+    for sentence in fit.warnings:
+        console.print(f"warning: {sentence}", highlight=False)
+
+
+def _summaries(fit: "Fit") -> Iterator[tuple[str, Any]]:
+    """A title and a table of text; of draws at several modes one for each, as a mean over all describes none."""
+    import numpy as np
+    import xarray as xr
+    from arviz_base import dataset_to_dataframe
+    from arviz_stats import summary as summarise
+
+    from ..inference.arviz import posterior
+
+    title, draws = f"{fit.model.name} by {fit.method}", posterior(fit)
+    if fit.draws_shape == (1, 1):
+        summary = dataset_to_dataframe(draws).T.map("{:.6g}".format)
+        summary.columns = ["estimate"]
+        yield title, summary
+        return
+    modes = fit.sample_stats.get("mode", np.zeros(fit.draws_shape, dtype=int))
+    for mode in np.flatnonzero(np.bincount(modes.ravel()) >= FEWEST):
+        of, named = draws, title
+        if modes.max():
+            chain, draw = (xr.DataArray(index, dims="draw") for index in np.nonzero(modes == mode))
+            of = draws.isel(chain=chain, draw=draw).drop_vars(["chain", "draw"]).expand_dims("chain")
+            named = f"{title}, mode {mode}: {len(draw) / modes.size:.1%} of draws"
+        numbers = summarise(of, round_to="none", ci_kind="eti", ci_prob=0.9)
+        numbers = numbers.drop(columns=["ess_tail", "mcse_mean", "mcse_sd"])
+        numbers.columns = ["mean", "sd", "5 %", "95 %", "ESS", "R-hat"]
+        yield named, numbers.apply(_digits, axis=1)
+
+
+def _digits(row: Any) -> Any:
+    """A row of the summary as text: two digits of the sd, and as many decimals in what it is the error of."""
+    import math
+
+    decimals = max(0, 1 - math.floor(math.log10(row["sd"]))) if row["sd"] > 0 else 4
+    written = row.astype(object)
+    for name in ("mean", "sd", "5 %", "95 %"):
+        rounded = round(row[name], decimals) + 0.0  # no -0
+        written[name] = f"{rounded:.{decimals}f}" if decimals < 8 else f"{row[name]:.4g}"
+    written["ESS"], written["R-hat"] = f"{row['ESS']:.0f}", f"{row['R-hat']:.3f}"
+    return written
+
+
+def print_score(fit: "Fit", x: Any, y: Any) -> None:
+    import numpy as np
+
+    from ..inference.table import missing
+
+    keep = np.array([not missing(value) for value in y])
+    if fit.schema.labels is not None:
+        known = np.isin(y.to_numpy(dtype=object), np.array(fit.schema.labels, dtype=object))
+        if (keep & ~known).any():
+            typer.echo(f"note: {int((keep & ~known).sum())} held-out rows have a label that no fitted row has.")
+        keep &= known
+    if not fit.shape.generative:
+        keep &= x[list(fit.schema.columns)].notna().all(axis=1).to_numpy()
+    if not keep.any():
+        return
+    x, y = x[keep], y[keep]
+    density = float(fit.log_conditional(x, y).mean())
+    if fit.shape.classes:
+        accuracy = float(np.mean(fit.assign(x).values == y.to_numpy()))
+        typer.echo(f"held-out {len(y)} rows: log loss {-density:.4f}, accuracy {accuracy:.3f}")
+    else:
+        error = float(np.sqrt(np.mean((fit.predict(x)["mean"].values - y.to_numpy(dtype=float)) ** 2)))
+        typer.echo(f"held-out {len(y)} rows: mean log P(y | x) {density:.4f}, root mean squared error {error:.4g}")

@@ -1,0 +1,179 @@
+"""What speaks for and against a fit: each check a number, its threshold, and what to do."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from ..inference.queries import log_joint, log_label_posterior
+
+if TYPE_CHECKING:
+    from ..inference.fit import Fit
+
+CELLS = 4_000_000  # draws x rows x labels held at a time
+FALSE_ALARM = 0.01  # chance that a right model's calibration is called bad
+SENSITIVE = 0.05  # power-scaling sensitivity from which on prior and likelihood both matter (Kallioinen et al. 2024)
+
+
+class Check(NamedTuple):
+    """One check. passed: whether ``value`` is on the right side of ``threshold``; advice: what it means, what to do."""
+
+    name: str
+    value: float
+    threshold: str
+    passed: bool
+    advice: str
+
+
+def check(fit: "Fit", tree: xr.DataTree | None = None) -> pd.DataFrame:
+    """The checks an experienced Bayesian would run, a row each: name, value, threshold, passed, advice.
+
+    Of NUTS: R-hat, effective sample sizes, divergences, E-BFMI, modes visited. Of any posterior: Pareto k of
+    leave-one-out, calibration of leave-one-out predictions, conflict of prior and data. Of a point fit: its gap.
+    tree: the fit's ``to_arviz()``, where it is at hand. Checks that need rows or draws are left out where none are.
+    """
+    tree = fit.to_arviz() if tree is None else tree
+    found = [*_point(fit), *_sampling(fit, tree), *_left_out(fit, tree), *_prior(fit, tree)]
+    return pd.DataFrame(found, columns=Check._fields)
+
+
+def _point(fit: "Fit") -> Iterator[Check]:
+    if "gap" in fit.diagnostics:
+        gap = fit.diagnostics["gap"]
+        advice = "the optimiser is at the mode." if gap <= 1e-6 else "the optimiser stopped early; scale the columns."
+        yield Check("nats to the mode", gap, "at most 1e-06", gap <= 1e-6, advice)
+
+
+def _sampling(fit: "Fit", tree: xr.DataTree) -> Iterator[Check]:
+    told, chains = fit.diagnostics, fit.draws_shape[0]
+    if "max_rhat" in told:
+        good = told["max_rhat"] < 1.01
+        advice = "the chains agree." if good else "the chains disagree: run longer, or look for several modes."
+        yield Check("R-hat, the largest", told["max_rhat"], "below 1.01", good, advice)
+    if "max_rhat_raw" in told:
+        good = told["max_rhat_raw"] < 1.01
+        advice = (
+            "no chain renamed its labels." if good else "chains name hidden labels differently; read the other one."
+        )
+        yield Check("R-hat before relabelling", told["max_rhat_raw"], "for information", True, advice)
+    for kind in ("bulk", "tail"):
+        if f"min_ess_{kind}" in told:
+            value, least = told[f"min_ess_{kind}"], 100 * chains
+            advice = "enough independent draws." if value > least else "too few independent draws: run longer."
+            yield Check(f"{kind} ESS, the smallest", value, f"above {least}", value > least, advice)
+    if "divergences" in told:
+        good = told["divergences"] == 0
+        advice = "no trajectory diverged." if good else "the posterior has corners: reparametrise, or tighten priors."
+        yield Check("divergences", told["divergences"], "0", good, advice)
+    if "energy" in fit.sample_stats:
+        from arviz_stats import bfmi
+
+        value = float(bfmi(tree)["energy"].min())
+        advice = "energies are explored." if value > 0.3 else "heavy tails are explored slowly: reparametrise."
+        yield Check("E-BFMI, the smallest", value, "above 0.3", value > 0.3, advice)
+    if told.get("modes", 1) > 1:
+        advice = "draws are at several modes: read each for itself, by sample_stats['mode']."
+        yield Check("modes visited", told["modes"], "1", False, advice)
+
+
+def _left_out(fit: "Fit", tree: xr.DataTree) -> Iterator[Check]:
+    """Leave-one-out by importance sampling, and whether what it predicts is calibrated."""
+    if "log_likelihood" not in tree or fit.draws_shape == (1, 1):
+        return
+    from arviz_stats.base import array_stats
+
+    weights, k = smoothed_weights(tree)
+    limit = min(1 - 1 / np.log10(weights.shape[0]), 0.7)
+    bad = int((k > limit).sum())
+    advice = (
+        "leaving one row out hardly moves the posterior."
+        if bad == 0
+        else f"{bad} of {len(k)} rows move the posterior much, so LOO is too hopeful of them: look at those rows."
+    )
+    yield Check("Pareto k, the largest", float(k.max()), f"at most {limit:.2f}", bad == 0, advice)
+    pit = _pit_of_labels(fit, weights) if fit.shape.classes else _pit_of_response(fit, tree)
+    if pit is not None and len(pit) >= 20:
+        p = float(array_stats.uniformity_test(np.clip(pit, 1e-12, 1 - 1e-12))[0])
+        good = p > FALSE_ALARM
+        what = "label probabilities" if fit.shape.classes else "predictive distributions"
+        advice = (
+            f"{what} of rows left out are as often right as they say."
+            if good
+            else f"{what} of rows left out are too sure, or not sure enough: let the model be wider, or richer."
+        )
+        yield Check("calibration, p of uniform ranks", p, f"above {FALSE_ALARM}", good, advice)
+
+
+def smoothed_weights(tree: xr.DataTree) -> tuple[np.ndarray, np.ndarray]:
+    """Pareto-smoothed leave-one-out weights of each draw, (draws, rows), adding up to 1, and each row's k."""
+    from arviz_stats.base import array_stats
+
+    (each,) = tree["log_likelihood"].data_vars.values()
+    flat = each.stack(s=("chain", "draw")).transpose("row", "s").values
+    log_weights, k = array_stats.psislw(-flat, axis=-1)
+    return np.exp(log_weights.T), np.asarray(k)
+
+
+def left_out_label_posterior(fit: "Fit", weights: np.ndarray) -> np.ndarray:
+    """P(y = k | x_i, all rows but i), (rows, label): the draws weighted by what leaving row i out makes of them."""
+    rows, draws = len(fit.x), weights.shape[0]
+    answer = np.empty((rows, fit.shape.classes))
+    size = max(1, CELLS // (draws * fit.shape.classes))
+    for start in range(0, rows, size):
+        part = slice(start, start + size)
+        ask = log_joint if fit.shape.generative else log_label_posterior
+        log_p = ask(fit, fit.x[part], draws=True).stack(s=("chain", "draw")).transpose("s", "row", "label").values
+        p = np.exp(log_p - log_p.max(axis=(0, 2), keepdims=True))
+        answer[part] = np.einsum("sr,srk->rk", weights[:, part], p)
+    return answer / answer.sum(axis=1, keepdims=True)
+
+
+def _pit_of_labels(fit: "Fit", weights: np.ndarray) -> np.ndarray | None:
+    """The place of each row's label among the less probable ones, a random part of its own probability added."""
+    known = fit.y >= 0
+    if not known.any():
+        return None
+    p = left_out_label_posterior(fit, weights)[known]
+    own = p[np.arange(len(p)), fit.y[known]]
+    tie = np.random.default_rng(0).random(len(p))
+    return np.where(p < own[:, None], p, 0.0).sum(axis=1) + tie * own
+
+
+def _pit_of_response(fit: "Fit", tree: xr.DataTree) -> np.ndarray | None:
+    if not fit.shape.has_y:
+        return None
+    from arviz_stats import loo_pit
+
+    groups = {
+        name: tree[name].to_dataset()[["y"]] for name in ("posterior_predictive", "log_likelihood", "observed_data")
+    }
+    draws = groups["posterior_predictive"].draw
+    groups["log_likelihood"] = groups["log_likelihood"].sel(draw=draws)
+    return loo_pit(xr.DataTree.from_dict({"posterior": tree["posterior"].to_dataset().sel(draw=draws), **groups}))[
+        "y"
+    ].values
+
+
+def _prior(fit: "Fit", tree: xr.DataTree) -> Iterator[Check]:
+    if "log_prior" not in tree or "log_likelihood" not in tree or fit.draws_shape == (1, 1):
+        return
+    from arviz_stats import psense
+
+    by_prior, by_data = (psense(tree, group=group) for group in ("prior", "likelihood"))
+    conflict = {}
+    for name in by_prior.data_vars:
+        value = np.minimum(by_prior[name].values, by_data[name].values)
+        if np.size(value) and np.isfinite(value).any():
+            conflict[name] = float(np.nanmax(value))
+    if not conflict:
+        return
+    worst = max(conflict, key=conflict.get)
+    good = conflict[worst] < SENSITIVE
+    advice = (
+        "prior and data do not pull against each other."
+        if good
+        else f"prior and data both pull at {worst}: see whether its prior says what you know."
+    )
+    yield Check("prior-data conflict, power scaling", conflict[worst], f"below {SENSITIVE}", good, advice)

@@ -132,7 +132,7 @@ def impute(fit: "Fit", x: Any, y: Any = None, *, draws: int = 200, every: bool =
     table = {}
     for j, (column, names) in enumerate(zip(fit.schema.columns, named, strict=True)):
         if names is None:
-            table[column] = filled[..., j].mean(axis=0)
+            table[column] = np.where(np.isnan(values[:, j]), filled[..., j].mean(axis=0), values[:, j])
         else:
             table[column] = names[np.sum(filled[..., j, None] == np.arange(len(names)), axis=0).argmax(axis=-1)]
     index = getattr(x, "index", None)

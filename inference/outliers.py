@@ -17,10 +17,11 @@ GENERATED = 1000  # rows of the model's own that others are compared with, where
 
 
 def outliers(fit: "Fit", x: Any, *, held_out: Any = None, seed: int = 0) -> xr.Dataset:
-    """log P(x_i) of each row, and how rarely a row is as improbable: ``log_marginal`` and ``tail``, dims (row).
+    """log P(x_i) of each row, and how rarely one is as improbable: ``log_marginal``, ``tail_probability``, dims (row).
 
-    tail = (1 + #{r : log P(x_r) <= log P(x_i)}) / (1 + R) over R rows of reference. Of a row that comes from where
-    they come from, it is at most a with probability a, however wrong the model (conformal p-value: Bates et al. 2023).
+    The tail probability is (1 + #{r : log P(x_r) <= log P(x_i)}) / (1 + R) over R rows of reference. Of a row that
+    comes from where they come from, it is at most a with probability a, however wrong the model (conformal p-value:
+    Bates et al. 2023).
     held_out: the reference, rows that the fit has not seen. None: 1,000 rows that the model generates, and tails are
     those of its own posterior predictive, right only as far as the model is.
     Where a row misses features, references that have the others are looked at in those alone.
@@ -43,4 +44,6 @@ def outliers(fit: "Fit", x: Any, *, held_out: Any = None, seed: int = 0) -> xr.D
             )
         theirs = np.sort(log_marginal(fit, np.where(features, reference[whole], np.nan)).values)
         tail[mine] = (1 + np.searchsorted(theirs, score[mine], side="right")) / (1 + len(theirs))
-    return xr.Dataset({"log_marginal": ("row", score), "tail": ("row", tail)}, {"row": np.arange(len(values))})
+    return xr.Dataset(
+        {"log_marginal": ("row", score), "tail_probability": ("row", tail)}, {"row": np.arange(len(values))}
+    )

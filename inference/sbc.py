@@ -47,7 +47,8 @@ def by_laplace(model: Declared, shape: Structure) -> Sampler:
 
 
 def by_nuts(model: Declared, shape: Structure) -> Sampler:
-    start, advance = _nuts_programs(model, shape, WARMUP)
+    # Made anew: what NumPyro keeps between start and step belongs to the trace that it was made in.
+    start, advance = _nuts_programs.__wrapped__(model, shape, WARMUP)
 
     def draw(key: Array, mode: Array, whiten: Array, spec: Spec, rows: Rows) -> Array:
         data = mode, whiten, spec, rows
@@ -61,7 +62,7 @@ def by_nuts(model: Declared, shape: Structure) -> Sampler:
 
 
 def by_svi(model: Declared, shape: Structure) -> Sampler:
-    optimiser, advance = _svi_programs(model, shape, STEPS)
+    optimiser, advance = _svi_programs.__wrapped__(model, shape, STEPS)
 
     def draw(key: Array, mode: Array, whiten: Array, spec: Spec, rows: Rows) -> Array:
         keys = jax.random.split(key)

@@ -51,7 +51,7 @@ def test_the_cheapest_action_is_chosen():
     ("cost", "said"),
     [
         ({"cat": {"feed": 0.0}}, "a row for each of the labels cat, dog, got cat"),
-        ({"cat": {"feed": 0.0}, "dog": {"run": 1.0}}, "label 'dog' has costs of run, others of feed"),
+        ({"cat": {"feed": 0.0}, "dog": {"run": 1.0}}, "label 'dog' has costs of run, but feed are the actions"),
         ({"cat": {"feed": 0.0}, "dog": {"feed": None}}, "cost of 'feed' where the label is 'dog' is None"),
         ([[0, 1], [1, 0]], "a frame with a row a label and a column an action"),
     ],
@@ -98,7 +98,7 @@ def test_uncertainty_adds_up_and_ends_with_the_rows():
     own = -(np.exp(each) * each).sum("label").mean(("chain", "draw"))
     np.testing.assert_allclose(label_uncertainty(line, NEW)["aleatoric"], own, rtol=1e-6)
     with pytest.raises(QueryError, match="no label to be unsure about"):
-        label_uncertainty(mle(linear_regression, X, X["size"] + RNG.normal(size=400)), X)
+        label_uncertainty(mle(linear_regression, X, RNG.normal(size=400)), X)
 
 
 def test_another_label_prior_is_bayes_rule():
@@ -135,9 +135,9 @@ def test_the_new_prior_is_found_from_rows_without_labels():
 
 def test_tails_of_held_out_rows_are_uniform():
     """Kolmogorov and Smirnov's test at 1e-4, of rows from where the reference comes from."""
-    tails = outliers(FIT, NEW[:1_000], held_out=NEW[1_000:])["tail"]
+    tails = outliers(FIT, NEW[:1_000], held_out=NEW[1_000:])["tail_probability"]
     assert stats.kstest(tails, "uniform").pvalue > 1e-4
-    own = outliers(FIT, NEW[:1_000])["tail"]  # against rows that the model generates, which is right here
+    own = outliers(FIT, NEW[:1_000])["tail_probability"]  # against rows that the model generates, which is right here
     assert stats.kstest(own, "uniform").pvalue > 1e-4
 
 
@@ -146,8 +146,8 @@ def test_an_outlier_has_a_small_tail_with_what_was_seen_of_it():
     fit = mle(gaussian_naive_bayes, x, y)
     odd = pd.DataFrame({"size": [9.0, 0.1, np.nan], "weight": [0.0, np.nan, 8.0]})
     answer = outliers(fit, odd, held_out=x)
-    assert answer["tail"].values[[0, 2]].max() <= 1 / 401 + 1e-12
-    assert answer["tail"].values[1] > 0.1
+    assert answer["tail_probability"].values[[0, 2]].max() <= 1 / 401 + 1e-12
+    assert answer["tail_probability"].values[1] > 0.1
     np.testing.assert_allclose(answer["log_marginal"], fit.log_marginal(odd))
     with pytest.raises(QueryError, match="no row of reference has all of size, weight"):
         outliers(fit, odd, held_out=odd[1:])

@@ -77,10 +77,7 @@ def test_planes_and_mixtures_fill_in_better_than_means():
     hole = rng.random(X.shape) < 0.2
     holes = X.mask(hole)
     holes.index = [f"flower {i}" for i in range(len(X))]
-    for model in (partial(probabilistic_pca, components=2), partial(mixture_discriminant, components=2)):
-        fit = map_estimate(
-            model, *((X,) if "components" in model.keywords and model.func is probabilistic_pca else (X, Y))
-        )
+    for fit in (map_estimate(partial(probabilistic_pca, components=2), X), map_estimate(mixture_discriminant, X, Y)):
         filled = impute(fit, holes)
         assert filled.index[3] == "flower 3"
         assert not filled.isna().any().any()

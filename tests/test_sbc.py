@@ -8,7 +8,7 @@ import numpyro
 import numpyro.distributions as dist
 import pytest
 from bayeszoo.inference import ModelError, calibrate
-from bayeszoo.models import fixed_variance_mixture, gaussian_naive_bayes, linear_regression
+from bayeszoo.models import fixed_variance_mixture, gaussian_naive_bayes, latent_class, linear_regression
 from bayeszoo.workflow.check import save_calibration, verdicts
 
 
@@ -48,6 +48,15 @@ def test_hidden_labels_are_calibrated_in_what_their_names_do_not_change():
     ranks = calibrate(fixed_variance_mixture, fitters=("nuts",), simulations=200, hidden=True, labels=2)
     assert set(ranks["nuts"]) == {"log likelihood", "log density of the first row"}
     assert failed(ranks) == set()
+
+
+def test_one_model_is_calibrated_with_labels_known_and_then_hidden():
+    """What one program keeps must not meet the other; names are one kind of column."""
+    for hidden in (False, True):
+        ranks = calibrate(latent_class, fitters=("nuts", "svi"), simulations=50, kinds=(2, 3), labels=2, hidden=hidden)
+        assert all(np.all((pit >= 0) & (pit <= 1)) for pit in ranks["nuts"].values())
+    with pytest.raises(ModelError, match="go with a model that has an argument 'kinds'"):
+        calibrate(linear_regression, kinds=(3, 0))
 
 
 def test_probabilities_of_labels_are_calibrated():

@@ -192,7 +192,7 @@ def _labels(fit: "Fit", tree: xr.DataTree) -> Iterator[Part]:
     if fit.shape.generative:
         found = outliers(fit, fit.x)
         rows = found.log_marginal.values.argsort()[:LISTED]
-        table = {"row": rows, "log P(x)": found.log_marginal.values[rows], "tail": found.tail.values[rows]}
+        table = {"row": rows, "log P(x)": found.log_marginal.values[rows], "tail": found.tail_probability.values[rows]}
         values = {name: fit.x[rows, j] for j, name in enumerate(fit.schema.columns[:LISTED])}
         yield Part(
             "Outliers",

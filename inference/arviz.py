@@ -72,6 +72,8 @@ def to_arviz(fit: "Fit", *, seed: int = 0, prior_draws: int = 500) -> xr.DataTre
         tree["sample_stats"] = xr.Dataset(stats, coords)
     if len(fit.x):
         tree["posterior_predictive"] = _predictive(fit, key, fit.params)
+        if "y" in observed:  # counts are whole numbers in both groups
+            observed["y"] = observed["y"].astype(tree["posterior_predictive"]["y"].dtype)
         tree["observed_data"] = _rows(fit, observed, None)
         if not fit.summary.weighted:
             each = log_likelihood(fit, fit.x, fit.y)

@@ -122,7 +122,7 @@ def test_what_a_csv_file_brings(capsys, monkeypatch, tmp_path):
     def fit(path, *words):
         return run(capsys, monkeypatch, "fit", "gaussian_naive_bayes", path, "--out", tmp_path / "run", *words)
 
-    code, said = fit(good, "--target", "kind", "--by", "map", "--no-plots")
+    code, said = fit(good, "--target", "kind", "--by", "map", "--no-plots", "--no-report")
     assert code == 0, said.err
     before = (tmp_path / "run" / "posterior.nc").read_bytes()
     code, said = run(capsys, monkeypatch, "predict", tmp_path / "run", good)
@@ -147,16 +147,19 @@ def test_what_a_csv_file_brings(capsys, monkeypatch, tmp_path):
         assert (code, said.err.count("\n")) == (2, 1), said.err
         assert sentence in said.err
     assert (tmp_path / "run" / "posterior.nc").read_bytes() == before
-    code, said = fit(date, "--target", "kind", "--by", "map", "--no-plots")
+    code, said = fit(good, "--target", "kind", "--by", "map")
+    assert (code, said.err.count("\n")) == (2, 1)
+    assert "is there already; give --force to replace it" in said.err
+    assert (tmp_path / "run" / "posterior.nc").read_bytes() == before
+    code, said = fit(date, "--target", "kind", "--by", "map", "--no-plots", "--no-report", "--force")
     assert "column 'day' is not numeric ('2026-01-01' in row 0) and is left out." in said.out
     assert "column 'none' has no value and is left out." in said.out
-    assert "note: this run takes the place of the one in" in said.out
 
     hole = csv(tmp_path / "hole.csv", a=np.where(np.arange(40) == 30, np.nan, numbers), b=numbers, kind=kind)
     code, said = run(capsys, monkeypatch, "fit", "softmax_regression", hole, "--target", "kind")
     assert "row 30, column 'a' is missing" in said.err
     some = csv(tmp_path / "some.csv", a=numbers, kind=np.where(np.arange(40) < 9, "", kind))
-    code, said = fit(some, "--target", "kind", "--by", "map", "--no-plots", "--holdout", "0")
+    code, said = fit(some, "--target", "kind", "--by", "map", "--no-plots", "--no-report", "--force", "--holdout", "0")
     assert "note: 9 of 40 rows have no 'kind'; their labels are summed out." in said.out
     (tmp_path / "semicolons.csv").write_text("a;b\n1;2\n")
     assert "separate columns by commas" in fit(tmp_path / "semicolons.csv")[1].err
@@ -168,7 +171,7 @@ def test_labels_of_the_command_line(capsys, monkeypatch, tmp_path):
     for labels, words in (([True, False], ("true", "True")), ([0.5, 2.0], ("0.50", "2"))):
         path = csv(tmp_path / "t.csv", a=numbers, kind=labels * 20)
         words_of_fit = ("fit", "gaussian_naive_bayes", path, "--target", "kind", "--by", "map", "--no-plots")
-        run(capsys, monkeypatch, *words_of_fit, "--out", tmp_path / "run")
+        run(capsys, monkeypatch, *words_of_fit, "--no-report", "--force", "--out", tmp_path / "run")
         for word in words:
             code, said = run(capsys, monkeypatch, "generate", tmp_path / "run", "--label", word, "-n", "2")
             assert (code, len(said.out.splitlines())) == (0, 3)
@@ -205,7 +208,7 @@ def test_a_damaged_run_is_one_sentence(fits, capsys, monkeypatch, tmp_path):
 
 
 def test_pictures_of_an_earlier_fit_do_not_stay(capsys, monkeypatch, tmp_path):
-    words = ("fit", "softmax_regression", "iris", "--target", "target", "--out", tmp_path)
+    words = ("fit", "softmax_regression", "iris", "--target", "target", "--no-report", "--force", "--out", tmp_path)
     run(capsys, monkeypatch, *words, "--by", "laplace")
     assert {p.stem for p in (tmp_path / "plots").iterdir()} == {"forest", "trace", "rank", "predictive"}
     run(capsys, monkeypatch, *words, "--by", "map")

@@ -1,14 +1,16 @@
 """Draws that visit several modes are told apart; modes that differ in names alone are one."""
 
 import warnings
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
+import pytest
 from bayeszoo.inference import nuts
 from bayeszoo.inference.visited import said_of
-from bayeszoo.models import fixed_variance_mixture, robust_regression
+from bayeszoo.models import fixed_variance_mixture, linear_regression
 from bayeszoo.workflow import store
 from bayeszoo.workflow.cli import app
 from scipy import stats
@@ -62,13 +64,16 @@ def test_shares_and_crossings_are_said():
 
 
 def test_the_summary_is_one_for_each_mode(tmp_path):
-    """Cauchy noise around a level, which half of the rows have at 0 and half at 9."""
+    """As the draws of a run at two modes would be stored: 300 of 400 at the first."""
     rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(12, 1)), np.repeat([0.0, 9.0], 6) + rng.normal(size=12) / 2  # each half at a mode
-    fit = quiet(partial(robust_regression, nu=1.0, sigma=0.5), x, y, draws=100)
-    assert fit.diagnostics["modes"] >= 2
-    store.save(fit, tmp_path / "run")
+    fit = quiet(linear_regression, rng.normal(size=(30, 1)), rng.normal(size=30), draws=100)
+    mode = np.repeat([[0], [0], [0], [1]], 100, axis=1)
+    store.save(replace(fit, sample_stats={**fit.sample_stats, "mode": mode}), tmp_path / "run")
     shown = CliRunner().invoke(app, ["summary", str(tmp_path / "run")]).output
-    assert "mode 0: " in shown
-    assert "mode 1: " in shown
+    shown = " ".join(shown.split())
+    assert "mode 0: 75.0% of draws" in shown
+    assert "mode 1: 25.0% of draws" in shown
     assert "nan" not in shown
+    mean = fit.params["b"][3].mean()
+    second = shown[shown.index("mode 1:") :]
+    assert float(second[second.index(" b ") + 3 :].split()[0]) == pytest.approx(mean, abs=0.01)

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from ..inference.fit import Fit
 
 ABSENT = (
-    "Graphviz is not installed, so there is no diagram: install its program dot and the Python package graphviz "
-    "(pip install graphviz) to see one."
+    "Graphviz is not installed, so there is no diagram: install its program dot, and 'pip install "
+    '"bayeszoo[diagram]"\' for the Python package graphviz, to see one.'
 )
 
 

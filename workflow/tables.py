@@ -56,6 +56,8 @@ def _summaries(fit: "Fit") -> Iterator[tuple[str, Any]]:
         numbers = summarise(of, round_to="none", ci_kind="eti", ci_prob=0.9)
         numbers = numbers.drop(columns=["ess_tail", "mcse_mean", "mcse_sd"])
         numbers.columns = ["mean", "sd", "5 %", "95 %", "ESS", "R-hat"]
+        if modes.max():  # its draws are of no chains of their own
+            numbers = numbers.drop(columns=["ESS", "R-hat"])
         yield named, numbers.apply(_digits, axis=1)
 
 
@@ -68,7 +70,9 @@ def _digits(row: Any) -> Any:
     for name in ("mean", "sd", "5 %", "95 %"):
         rounded = round(row[name], decimals) + 0.0  # no -0
         written[name] = f"{rounded:.{decimals}f}" if decimals < 8 else f"{row[name]:.4g}"
-    written["ESS"], written["R-hat"] = f"{row['ESS']:.0f}", f"{row['R-hat']:.3f}"
+    for name, digits in (("ESS", 0), ("R-hat", 3)):
+        if name in row:
+            written[name] = f"{row[name]:.{digits}f}"
     return written
 
 

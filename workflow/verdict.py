@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy.special import softmax
 
 from ..inference.queries import log_joint, log_label_posterior
 
@@ -112,8 +113,8 @@ def smoothed_weights(tree: xr.DataTree) -> tuple[np.ndarray, np.ndarray]:
 
     (each,) = tree["log_likelihood"].data_vars.values()
     flat = each.stack(s=("chain", "draw")).transpose("row", "s").values
-    log_weights, k = array_stats.psislw(-flat, axis=-1)
-    return np.exp(log_weights.T), np.asarray(k)
+    log_weights, k = array_stats.psislw(flat, axis=-1)  # of log-likelihoods, whose signs it turns itself
+    return softmax(log_weights.T, axis=0), np.asarray(k)
 
 
 def left_out_label_posterior(fit: "Fit", weights: np.ndarray) -> np.ndarray:

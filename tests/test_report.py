@@ -1,0 +1,197 @@
+"""The report: whole on its own, its verdict first, sections fit for each kind of model, and seen in a real browser."""
+
+import os
+import re
+import shutil
+import warnings
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from bayeszoo.inference import laplace, mle, nuts
+from bayeszoo.models import (
+    fixed_variance_mixture,
+    gaussian_naive_bayes,
+    linear_regression,
+    poisson_regression,
+    softmax_regression,
+)
+from bayeszoo.workflow import datasets, diagram, store
+from bayeszoo.workflow.cli import main
+from bayeszoo.workflow.report import SECTIONS, report
+from bayeszoo.workflow.verdict import check
+
+PENGUINS = datasets.load("penguins")
+X, Y, _ = datasets.choose_columns(PENGUINS, "species", None)
+WHOLE = PENGUINS.dropna().reset_index(drop=True)
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def fit():
+    return nuts(gaussian_naive_bayes, X, Y)
+
+
+@pytest.fixture(scope="module")
+def page(fit):
+    return report(fit)
+
+
+def test_the_page_needs_no_other_file_and_has_every_section(page):
+    assert len(page) < 5_000_000
+    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    headings = re.findall(r"<h2>(.*?)</h2>", page)
+    assert headings == list(SECTIONS)
+    assert headings[1] == "Verdict"
+    assert all(re.findall(r'alt="(.*?)"', page))
+    assert len(re.findall(r"<img ", page)) >= 9
+    assert "<script" not in page
+
+
+def test_the_pages_numbers_are_the_fits(fit, page):
+    assert f"R-hat, the largest: {fit.diagnostics['max_rhat']:.4g}" in page
+    assert "Adelie: 152, Chinstrap: 68, Gentoo: 124" in page
+    least = int(fit.log_marginal(fit.x).values.argmin())
+    outliers = page[page.index("Outliers") :]
+    assert re.search(r'<td class="number">(\d+)</td>', outliers).group(1) == str(least)
+    assert "Priors, in the data" in page
+
+
+def line(n=60):
+    x = pd.DataFrame({"u": RNG.normal(size=n), "v": RNG.normal(size=n)})
+    return x, (1.0 + 2.0 * x["u"] + RNG.normal(size=n)).rename("score")
+
+
+CASES = {
+    "a number": (laplace, linear_regression, *line(), ["density check", "loo-pit check"]),
+    "a count": (
+        laplace,
+        poisson_regression,
+        line()[0],
+        pd.Series(RNG.poisson(3.0, 60), name="visits"),
+        ["rootogram check"],
+    ),
+    "a label given x": (
+        laplace,
+        softmax_regression,
+        WHOLE[["bill_length_mm", "body_mass_g"]],
+        WHOLE["species"],
+        ["mean label posterior check", "confusion matrix", "reliability diagrams"],
+    ),
+    "clusters": (
+        laplace,
+        partial(fixed_variance_mixture, k=2),
+        WHOLE[["bill_length_mm", "body_mass_g"]],
+        None,
+        ["columns by class check", "Least sure rows", "real and generated rows"],
+    ),
+    "a point": (mle, gaussian_naive_bayes, X, Y, ["A point estimate", "Leave-one-out needs draws", "confusion matrix"]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_sections_fit_the_model(case):
+    fitter, model, x, y, expected = CASES[case]
+    more = {} if fitter is mle else {"draws": 100, "chains": 2}
+    found = report(fitter(model, x, y, **more))
+    assert [words for words in expected if words not in found] == []
+    assert "nan" not in re.sub(r"base64,[^\"]*", "", found).lower().replace("dominan", "")
+
+
+def test_checks_are_data(fit):
+    table = check(fit)
+    assert list(table.columns) == ["name", "value", "threshold", "passed", "advice"]
+    assert table["value"].notna().all()
+    by_name = table.set_index("name")
+    assert by_name.loc["R-hat, the largest", "value"] == fit.diagnostics["max_rhat"]
+    assert by_name.loc["divergences", "passed"]
+    assert {"Pareto k, the largest", "calibration, p of uniform ranks", "E-BFMI, the smallest"} <= set(table["name"])
+
+
+def test_a_bad_fit_is_called_bad():
+    """Too few draws; and a likelihood that is far too narrow, whose left-out rows are not where it says."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        short = nuts(gaussian_naive_bayes, X, Y, draws=20, chains=2, warmup=10)
+    assert not check(short).set_index("name").loc["bulk ESS, the smallest", "passed"]
+    x, y = line()
+    narrow = laplace(partial(linear_regression, sigma=0.2), x, y)
+    told = check(narrow).set_index("name")
+    assert not told.loc["calibration, p of uniform ranks", "passed"]
+    assert "too sure" in told.loc["calibration, p of uniform ranks", "advice"]
+    sure = check(laplace(linear_regression, x, y)).set_index("name")
+    assert sure.loc["calibration, p of uniform ranks", "passed"]
+
+
+def test_a_prior_that_the_data_contradict_is_found():
+    import numpyro
+    import numpyro.distributions as dist
+
+    def wrong(x, y=None):
+        w = numpyro.sample("w", dist.Normal(30.0, 1.0))
+        numpyro.sample("y", dist.Normal(w * x[:, 0], 1.0), obs=y)
+
+    x, y = line()
+    told = check(laplace(wrong, x, y)).set_index("name").loc["prior-data conflict, power scaling"]
+    assert not told["passed"]
+    assert "prior and data both pull at w" in told["advice"]
+
+
+def test_a_diagram_is_drawn_or_its_absence_said(fit, monkeypatch):
+    if shutil.which("dot"):
+        assert diagram.diagram(fit)[:4] == b"\x89PNG"
+    monkeypatch.setattr(diagram.shutil, "which", lambda name: None)
+    assert "Graphviz is not installed" in diagram.diagram(fit)
+
+
+def test_the_verb_writes_it_and_replaces_nothing(fit, tmp_path, monkeypatch, capsys):
+    store.save(fit, tmp_path / "run")
+    for words, code in ((["report"], 0), (["report"], 2), (["report", "--force"], 0)):
+        monkeypatch.setattr("sys.argv", ["bayeszoo", *words, str(tmp_path / "run")])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert (ended.value.code or 0) == code
+    said = capsys.readouterr()
+    assert "is there already; give --force" in said.err
+    assert (tmp_path / "run" / "report.html").stat().st_size > 100_000
+    assert not list((tmp_path / "run").glob(".report*"))
+
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@pytest.mark.skipif(BROWSER is None or shutil.which("chromedriver") is None, reason="no Chromium with its driver here")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_browser_shows_it(page, tmp_path, width):
+    """No console errors, every picture there, and no sideways scrolling at phone and desk width."""
+    from selenium import webdriver
+
+    file = tmp_path / "report.html"
+    file.write_text(page, encoding="utf-8")
+    options = webdriver.ChromeOptions()
+    options.binary_location = BROWSER
+    for flag in ("headless", "no-sandbox", "disable-gpu", "disable-background-networking", "disable-component-update"):
+        options.add_argument(f"--{flag}")
+    options.add_argument(f"--user-data-dir={tmp_path / 'profile'}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    try:
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        driver.get(file.as_uri())
+        assert driver.get_log("browser") == []
+        shown = driver.execute_script(
+            "return Array.from(document.images, i => [i.complete, i.naturalWidth, i.getBoundingClientRect().right])"
+        )
+        assert len(shown) >= 9
+        assert all(complete and wide > 0 and right <= width for complete, wide, right in shown)
+        assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+        kept = os.environ.get("BAYESZOO_SCREENSHOTS")
+        if kept:
+            Path(kept).mkdir(parents=True, exist_ok=True)
+            driver.save_screenshot(str(Path(kept) / f"report-{width}.png"))
+    finally:
+        driver.quit()

@@ -2,6 +2,7 @@
 
 from .. import models as _models  # noqa: F401  first, for the order in which numpyro is imported
 from .cache import keep_compiled_programs as keep_compiled_programs
+from .curves import learning_curve as learning_curve
 from .decisions import accuracy_coverage as accuracy_coverage
 from .decisions import cost_of_error as cost_of_error
 from .decisions import decide as decide

@@ -164,6 +164,43 @@ def check(
     typer.echo(f"pictures written to {folder}")
 
 
+@app.command("learning-curve")
+def learning(
+    data: Annotated[str, typer.Argument(help="a CSV or Parquet path, or a bundled table such as penguins")],
+    target: Annotated[str, typer.Option(help="column of the label")],
+    splits: Annotated[int, typer.Option(min=2, help="random splits of the rows")] = 50,
+    seed: Annotated[int, typer.Option(min=0, help="seed of the splits")] = 0,
+    out: Annotated[Path | None, typer.Option(help="the picture; by default learning-curve-DATA.png")] = None,
+    force: Annotated[bool, typer.Option("--force", help="replace the picture if it is there")] = False,
+) -> None:
+    """Generative or discriminative: naive Bayes against softmax regression, by the number of training rows."""
+    from ..inference import keep_compiled_programs, learning_curve
+    from ..models.catalogue import MODELS
+    from . import datasets
+
+    file = out or Path(f"learning-curve-{Path(data).stem}.png")
+    runs.refuse_to_replace(file, force)
+    keep_compiled_programs()
+    x, y, notes = datasets.choose_columns(datasets.load(data), target, None)
+    for note in notes:
+        typer.echo(f"note: {note}")
+    pair = MODELS["gaussian_naive_bayes"], MODELS["softmax_regression"]
+    curve = learning_curve(pair, x, y, splits=splits, seed=seed)
+    import matplotlib
+
+    matplotlib.use("agg")
+    from .learning import crossing, plot_learning_curve
+
+    for measure in ("error", "log_loss"):
+        table = curve[measure].mean("split").to_pandas().T
+        typer.echo(f"{measure.replace('_', ' ')}, mean of {splits} splits\n{table.round(4).to_string()}")
+        middle, low, high, sure = crossing(curve, measure)
+        where = f"at {middle:.0f} rows (90 %: {low:.0f} to {high:.0f})" if sure else "nowhere"
+        typer.echo(f"softmax regression overtakes naive Bayes {where}; in {sure:.0%} of resamples it does\n")
+    plot_learning_curve(curve, f"{data}, {target}").savefig(file, dpi=100)
+    typer.echo(f"written to {file}")
+
+
 def _model(name: str) -> Any:
     from ..inference.errors import ModelError
     from ..models.catalogue import MODELS

@@ -1,6 +1,6 @@
 """Error against the number of training rows, of models on the same splits: all fits of a size in one program."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -27,7 +27,7 @@ TESTED = 0.3  # share of the rows that a split holds out
 
 
 def learning_curve(
-    models: Sequence[Callable],
+    models: Mapping[str, Callable],
     x: Any,
     y: Any,
     *,
@@ -35,7 +35,7 @@ def learning_curve(
     splits: int = 50,
     seed: int = 0,
 ) -> xr.Dataset:
-    """Held-out ``error`` and ``log_loss`` of each model's map_estimate, dims (model, size, split).
+    """Held-out ``error`` and ``log_loss`` of each model's map_estimate, dims (model, size, split); models by name.
 
     Each split holds out 0.3 of the rows and trains on the first n of the others, in one order for all models and
     sizes, so that differences are of the same rows (Ng and Jordan 2001, section 3). log_loss: the mean of
@@ -63,7 +63,7 @@ def learning_curve(
     work = [(i, j) for i in range(len(models)) for j in range(len(sizes))]
     with arithmetic():
         spec = make_spec(values, None, len(labels))
-        declared = [declare(model) for model in models]
+        declared = [declare(model) for model in models.values()]
         shapes = [structure(model, spec) for model in declared]
         for model, shape in zip(declared, shapes, strict=True):
             if shape.classes != len(labels):
@@ -71,8 +71,7 @@ def learning_curve(
         for i, j in bar(work, desc="fits of a size"):
             fit = partial(_each_split, spec=spec, model=declared[i], shape=shapes[i], n=sizes[j], tested=most)
             found[:, i, j] = np.asarray(fit(values, codes, orders))
-    names = [model.name for model in declared]
-    coords = {"model": names, "size": sizes, "split": np.arange(splits)}
+    coords = {"model": list(models), "size": sizes, "split": np.arange(splits)}
     dims = ("model", "size", "split")
     return xr.Dataset({"error": (dims, found[0]), "log_loss": (dims, found[1])}, coords)
 

@@ -6,23 +6,24 @@ import xarray as xr
 from bayeszoo.inference import DataError, ModelError, learning_curve, map_estimate
 from bayeszoo.models import gaussian_naive_bayes, linear_regression, softmax_regression
 from bayeszoo.workflow import datasets
+from bayeszoo.workflow.cli import main
 from bayeszoo.workflow.learning import crossing, plot_learning_curve
 
 PENGUINS = datasets.load("penguins").dropna().reset_index(drop=True)
 X, Y = PENGUINS[["bill_length_mm", "bill_depth_mm"]], PENGUINS["species"]
-MODELS = (gaussian_naive_bayes, softmax_regression)
+MODELS = {"naive": gaussian_naive_bayes, "softmax": softmax_regression}
 
 
 def test_one_program_fits_what_map_estimate_does():
-    """The same training and test rows of one split; only the priors' units differ, which are the whole table's there."""
+    """The same training and test rows of one split; only the units of the priors are those of the whole table there."""
     curve = learning_curve(MODELS, X, Y, sizes=[30, 200], splits=3, seed=5)
     order = np.random.default_rng(5).permutation(len(X))
     test = order[len(X) - round(0.3 * len(X)) :]
     assert dict(curve.sizes) == {"model": 2, "size": 2, "split": 3}
-    for model in MODELS:
+    for name, model in MODELS.items():
         fit = map_estimate(model, X.iloc[order[:200]], Y.iloc[order[:200]])
         log_p = fit.log_conditional(X.iloc[test], Y.iloc[test])
-        cell = curve.sel(model=model.__name__, size=200, split=0)
+        cell = curve.sel(model=name, size=200, split=0)
         assert cell["log_loss"].item() == pytest.approx(-float(log_p.mean()), abs=0.01)
         wrong = np.mean(fit.assign(X.iloc[test]).values != Y.iloc[test])
         assert cell["error"].item() == pytest.approx(wrong, abs=0.011)  # one of the 100 rows may lie on the border
@@ -34,6 +35,21 @@ def test_more_rows_make_fewer_errors():
     assert np.all(mean["error"].isel(size=1) < mean["error"].isel(size=0))
     assert np.all(mean["log_loss"].isel(size=1) < mean["log_loss"].isel(size=0))
     assert plot_learning_curve(curve, "penguins").axes
+
+
+def test_the_verb_draws_a_curve(tmp_path, monkeypatch, capsys):
+    few = tmp_path / "birds.csv"
+    PENGUINS[["bill_length_mm", "bill_depth_mm", "species"]][::6].to_csv(few, index=False)
+    words = ["learning-curve", str(few), "--target", "species", "--splits", "3", "--out", str(tmp_path / "curve.png")]
+    for code in (0, 2):
+        monkeypatch.setattr("sys.argv", ["bayeszoo", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert (ended.value.code or 0) == code
+    said = capsys.readouterr()
+    assert said.out.count("softmax regression overtakes naive Bayes") == 2
+    assert "is there already; give --force" in said.err
+    assert (tmp_path / "curve.png").stat().st_size > 10_000
 
 
 def known(first, second, splits=30):
@@ -60,4 +76,4 @@ def test_what_has_no_curve_is_said():
     with pytest.raises(DataError, match="fewer than the 900 of the largest size"):
         learning_curve(MODELS, X, Y, sizes=[10, 900])
     with pytest.raises(ModelError, match="linear_regression has no P"):
-        learning_curve((linear_regression,), X, Y)
+        learning_curve({"line": linear_regression}, X, Y)

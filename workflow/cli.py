@@ -175,7 +175,6 @@ def learning(
 ) -> None:
     """Generative or discriminative: naive Bayes against softmax regression, by the number of training rows."""
     from ..inference import keep_compiled_programs, learning_curve
-    from ..models.catalogue import MODELS
     from . import datasets
 
     file = out or Path(f"learning-curve-{Path(data).stem}.png")
@@ -184,12 +183,12 @@ def learning(
     x, y, notes = datasets.choose_columns(datasets.load(data), target, None)
     for note in notes:
         typer.echo(f"note: {note}")
-    pair = MODELS["gaussian_naive_bayes"], MODELS["softmax_regression"]
-    curve = learning_curve(pair, x, y, splits=splits, seed=seed)
     import matplotlib
 
     matplotlib.use("agg")
-    from .learning import crossing, plot_learning_curve
+    from .learning import PAIR, crossing, plot_learning_curve
+
+    curve = learning_curve(PAIR, x, y, splits=splits, seed=seed)
 
     for measure in ("error", "log_loss"):
         table = curve[measure].mean("split").to_pandas().T

@@ -1,11 +1,30 @@
 """Learning curves as a picture and as a crossing point."""
 
+from functools import partial
+
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
+from jax import Array
 from matplotlib.figure import Figure
+from numpyro import distributions as dist
+
+from ..models import linear, linear_discriminant, shared_diagonal, softmax_regression
+from ..models.spec import Spec
 
 RESAMPLES = 2_000
+VAGUE = 50.0  # sd of a weight, in log odds a standard deviation of its column
+
+
+def _vague(x: Array, y: Array | None = None, *, spec: Spec) -> Array:
+    """Softmax regression all but without a prior."""
+    free = partial(linear, b=dist.Normal(0.0, VAGUE), w=dist.Normal(0.0, VAGUE / spec.scale))
+    return softmax_regression(x, y, spec=spec, hypothesis=free)
+
+
+# Ng and Jordan's pair: naive Bayes whose columns have one variance in all labels, so that its log odds are linear, and
+# the regression that fits such log odds with nothing else to go by.
+PAIR = {"naive Bayes": partial(linear_discriminant, covariance=shared_diagonal), "softmax regression": _vague}
 
 
 def crossing(curve: xr.Dataset, measure: str = "error", *, seed: int = 0) -> tuple[float, float, float, float]:

@@ -162,7 +162,8 @@ def _prior(fit: "Fit", tree: xr.DataTree) -> Iterator[Check]:
         return
     from arviz_stats import psense
 
-    by_prior, by_data = (psense(tree, group=group) for group in ("prior", "likelihood"))
+    with np.errstate(invalid="ignore"):  # of a parameter that never varies it makes 0 / 0
+        by_prior, by_data = (psense(tree, group=group) for group in ("prior", "likelihood"))
     conflict = {}
     for name in by_prior.data_vars:
         value = np.minimum(by_prior[name].values, by_data[name].values)

@@ -1,0 +1,100 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Generative or discriminative?
+#
+# Naive Bayes models $P(x, y)$, softmax regression $P(y \mid x)$ alone. Ng and Jordan (2001) say that the first gets to
+# its error with few rows, and the second to a lower one with many. Where do the curves cross?
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from bayeszoo.inference import learning_curve, map_estimate
+from bayeszoo.models import gaussian_naive_bayes, softmax_regression
+from bayeszoo.workflow import datasets
+from bayeszoo.workflow.learning import PAIR, crossing, plot_learning_curve
+
+rows = []
+for name, target, sizes, splits in (
+    ("breast_cancer", "target", [4, 8, 16, 40, 120, 398], 30),
+    ("wine", "target", [6, 12, 24, 60, 125], 30),
+    ("penguins", "species", [6, 10, 20, 40, 100, 239], 30),
+    ("digits", "target", [20, 60, 200, 600, 1200], 5),
+):
+    x, y, _ = datasets.choose_columns(datasets.load(name), target, None)
+    curve = learning_curve(PAIR, x, y, sizes=sizes, splits=splits)
+    plot_learning_curve(curve, name)
+    plt.show()
+    for measure in ("error", "log_loss"):
+        naive, softmax = (curve[measure].sel(model=model).mean("split").values for model in PAIR)
+        rows.append((name, measure, *crossing(curve, measure), naive[0], softmax[0], naive[-1], softmax[-1]))
+columns = ["data", "measure", "crossing", "5 %", "95 %", "sure", "NB first", "softmax first", "NB last", "softmax last"]
+table = pd.DataFrame(rows, columns=columns)
+print(table.round(3).to_string())
+
+# %% [markdown]
+# `crossing` is the number of rows from which on softmax regression is ahead, with a 90 % interval over splits; `sure`
+# is the share of resamples that have a crossing.
+#
+# Where the claim shows up: with all rows, softmax regression makes fewer errors on breast_cancer, wine and penguins,
+# whose columns are not independent given the label. Where it does not: with the fewest rows naive Bayes is ahead by
+# little, so the crossing comes early and not in every resample; and in log loss there is nothing to cross, because
+# naive Bayes is far too sure of itself at every size. The paper counts errors only.
+
+# %%
+by = table.set_index(["data", "measure"])
+for name in ("breast_cancer", "wine", "penguins"):
+    assert by.loc[(name, "error"), "softmax last"] < by.loc[(name, "error"), "NB last"]
+    assert by.loc[(name, "log_loss"), "sure"] < 0.1
+
+# %% [markdown]
+# ## What only the joint model can do: missing columns
+# Measurements go missing at random in new rows. Naive Bayes integrates them out; softmax regression has to have them
+# filled in with means.
+
+# %%
+x, y, _ = datasets.choose_columns(datasets.load("wine"), "target", None)
+rng = np.random.default_rng(0)
+order = rng.permutation(len(x))
+train, test = order[:90], order[90:]
+naive, softmax = (
+    map_estimate(model, x.iloc[train], y.iloc[train]) for model in (gaussian_naive_bayes, softmax_regression)
+)
+found = []
+for share in (0.0, 0.2, 0.4, 0.6, 0.8):
+    holes = x.iloc[test].mask(rng.random((len(test), x.shape[1])) < share)
+    filled = holes.fillna(x.iloc[train].mean())
+    found.append([np.mean(fit.assign(at).values == y.iloc[test]) for fit, at in ((naive, holes), (softmax, filled))])
+found = np.array(found)
+plt.figure()
+plt.plot([0, 20, 40, 60, 80], found, "o-", label=["naive Bayes, integrated out", "softmax, filled with means"])
+plt.gca().set(xlabel="% of cells missing", ylabel="accuracy", ylim=(0, 1.02))
+plt.legend()
+plt.show()
+assert found[3:, 0].mean() > found[3:, 1].mean()
+
+# %% [markdown]
+# ## And labels that are missing
+# Six labels and 84 rows without one: the joint model learns from all 90, the conditional one from six.
+
+# %%
+few = y.iloc[train].reset_index(drop=True)
+keep = np.concatenate([np.flatnonzero(few == label)[:2] for label in np.unique(few)])
+hidden = few.where(few.index.isin(keep))
+rows_of = x.iloc[train].reset_index(drop=True)
+all_rows = map_estimate(gaussian_naive_bayes, rows_of, hidden)
+six_rows = map_estimate(gaussian_naive_bayes, rows_of.iloc[keep], few.iloc[keep])
+scores = [np.mean(fit.assign(x.iloc[test]).values == y.iloc[test]) for fit in (all_rows, six_rows)]
+print(f"accuracy with the rows without labels {scores[0]:.2f}, without them {scores[1]:.2f}")
+assert scores[0] > scores[1]

@@ -1,0 +1,121 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Penguins, the whole workflow
+#
+# Declare, look at the prior, fit, check, ask, generate. The questions: which species is a bird, which birds are odd,
+# what would a missing measurement have been, and what to do about a label that is not sure.
+
+# %%
+import warnings
+
+import matplotlib.pyplot as plt
+import numpy as np
+from bayeszoo.inference import cost_of_error, decide, impute, label_uncertainty, nuts, outliers, reject
+from bayeszoo.models import gaussian_naive_bayes, quadratic_discriminant, softmax_regression
+from bayeszoo.workflow import datasets
+from bayeszoo.workflow.compare import compare
+from bayeszoo.workflow.label_plots import plot_label_calibration, plot_prior_predictive
+from bayeszoo.workflow.plots import plot_forest, plot_generated
+from bayeszoo.workflow.verdict import check, left_out_label_posterior, smoothed_weights
+
+columns = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"]
+x, y, _ = datasets.choose_columns(datasets.load("penguins"), "species", columns)
+rng = np.random.default_rng(0)
+held = rng.permutation(len(x))[:80]
+train = np.setdiff1d(np.arange(len(x)), held)
+new_x, new_y = x.iloc[held], y.iloc[held]
+x, y = x.iloc[train].reset_index(drop=True), y.iloc[train].reset_index(drop=True)
+
+# %% [markdown]
+# ## Fit
+# $P(y = k) = \pi_k$ and $P(x \mid y = k) = N(x; \mu_k, \Sigma_k)$: bills and flippers depend on each other within a
+# species. Two birds miss all measurements; what is missing is integrated out.
+
+# %%
+fit = nuts(quadratic_discriminant, x, y)
+tree = fit.to_arviz()
+plot_prior_predictive(fit, tree)
+plt.show()
+
+# %% [markdown]
+# ## Is it to be trusted?
+# Every check is a number with a threshold, and what to do where it fails.
+
+# %%
+table = check(fit, tree)
+print(table.to_string())
+assert table.set_index("name").loc["R-hat, the largest", "passed"]
+plot_forest(fit)
+p = left_out_label_posterior(fit, smoothed_weights(tree)[0])
+plot_label_calibration(fit, p)
+plt.show()
+
+# %% [markdown]
+# ## Which model?
+# Joint and conditional models on equal terms: $\log P(y_i \mid x_i)$ of rows that are left out. The conditional model
+# cannot use birds that miss a measurement, so all three are fitted to whole rows.
+
+# %%
+whole = x.notna().all(axis=1)
+fits = {
+    "quadratic discriminant": nuts(quadratic_discriminant, x[whole], y[whole]),
+    "naive Bayes": nuts(gaussian_naive_bayes, x[whole], y[whole]),
+    "softmax": nuts(softmax_regression, x[whole], y[whole]),
+}
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # a few birds move a posterior much, which ArviZ says for each fit
+    print(compare(fits).to_string())
+
+# %% [markdown]
+# ## Ask
+# The labels of new birds; the ones it is unsure of, and why; the ones that look like none of the species.
+
+# %%
+right = fit.assign(new_x).values == new_y.values
+print(f"accuracy {right.mean():.3f}")
+assert right.mean() > 0.95
+unsure = label_uncertainty(fit, new_x)
+print(unsure.to_dataframe().nlargest(3, "total").round(3))
+odd = outliers(fit, new_x, held_out=x)
+print(odd.to_dataframe().nsmallest(3, "tail_probability").round(3))
+
+# %% [markdown]
+# Reject the label where it would be wrong too often, and decide under costs: taking a Chinstrap for an Adelie is
+# three times as bad as any other mistake.
+
+# %%
+cost = cost_of_error(fit, new_x, new_y, error=0.01)
+kept = ~reject(fit, new_x, cost=cost)["rejected"].values
+print(f"names {kept.mean():.0%} of the birds, {np.mean(~right[kept]):.1%} of them wrongly")
+assert np.mean(~right[kept]) <= 0.01
+labels = fit.label_coordinate.tolist()
+costs = {truth: {said: float(truth != said) for said in labels} for truth in labels}
+costs["Chinstrap"]["Adelie"] = 3.0
+careful = decide(fit, new_x, costs)["decision"].values
+print(f"{np.sum(careful != fit.assign(new_x).values)} birds are called otherwise under these costs")
+
+# %% [markdown]
+# ## Fill in, and generate
+# A bill without its depth, given the rest of the bird; and birds of a species that nobody has measured.
+
+# %%
+some = new_x.dropna().copy()
+truth = some["bill_depth_mm"].copy()
+some["bill_depth_mm"] = np.nan
+filled = impute(fit, some)["bill_depth_mm"]
+error = np.sqrt(np.mean((filled - truth) ** 2))
+print(f"depth is filled in to {error:.2f} mm; the column's mean would be {np.std(truth):.2f} mm off")
+assert error < 0.6 * np.std(truth)
+plot_generated(fit)
+plt.show()

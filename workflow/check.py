@@ -32,7 +32,7 @@ def verdicts(ranks: Mapping[str, Mapping[str, np.ndarray]]) -> list[Verdict]:
     found = []
     for fitter, several in ranks.items():
         for quantity, pit in several.items():
-            p = float(array_stats.uniformity_test(np.clip(pit, 1e-12, 1 - 1e-12))[0])
+            p = float(array_stats.uniformity_test(_inside(pit))[0])
             found.append(Verdict(fitter, quantity, p, p > FALSE_ALARM / len(several)))
     return found
 
@@ -45,12 +45,17 @@ def plot_calibration(ranks: Mapping[str, np.ndarray], title: str) -> Figure:
     from arviz_plots import plot_ecdf_pit
 
     names = sorted(ranks, key=lambda name: -_deviation(ranks[name]))[:SHOWN]
-    data = xr.Dataset({name: (("chain", "draw"), ranks[name][None]) for name in names})
+    data = xr.Dataset({name: (("chain", "draw"), _inside(ranks[name])[None]) for name in names})
     tree = xr.DataTree.from_dict({"prior_sbc": data})
     shown = plot_ecdf_pit(tree, method="pot_c", backend="matplotlib")
     figure = shown.viz["figure"].item()
     figure.suptitle(title)
     return figure
+
+
+def _inside(pit: np.ndarray) -> np.ndarray:
+    """Ranks of exactly 0 or 1, as of a label that is all but certain, moved inside: ArviZ leaves them out."""
+    return np.clip(pit, 1e-12, 1 - 1e-12)
 
 
 def _deviation(pit: np.ndarray) -> float:

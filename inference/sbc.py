@@ -134,6 +134,13 @@ def calibrate(
             parts = [first, *bar(pool.map(one, keys[1:]), desc="simulations", total=count - 1)]
     found = jax.tree.map(lambda *several: np.concatenate(several)[:simulations], *parts)
     names = _names(shape, hidden and bool(shape.classes))
+    for name in fitters:
+        broken = np.isnan(found[name]).any(axis=1).sum()
+        if broken:
+            raise ModelError(
+                f"in {broken} of {simulations} simulations, {name} ended where a density of {declared.name} is no "
+                "number, as where it grows without bound around one row; give scales a prior that keeps them from 0."
+            )
     return {name: dict(zip(names, found[name].T, strict=True)) for name in fitters}
 
 

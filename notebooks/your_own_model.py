@@ -33,7 +33,7 @@ def lognormal_species(x=None, y=None, *, spec):
     pi = numpyro.sample("pi", dist.Dirichlet(jnp.ones(spec.classes)), infer={"event_dims": ["label"]})
     with numpyro.plate("label", spec.classes, dim=-2), numpyro.plate("feature", spec.features, dim=-1):
         m = numpyro.sample("m", dist.Normal(jnp.log(spec.loc), 1.0))
-        s = numpyro.sample("s", dist.HalfNormal(0.5))
+        s = numpyro.sample("s", dist.LogNormal(jnp.log(0.1), 0.5))
     with numpyro.plate("row", spec.rows):
         y = numpyro.sample("y", dist.Categorical(pi), obs=y)
         numpyro.sample("x", dist.LogNormal(m[y], s[y]).to_event(1), obs=x)

@@ -3,6 +3,7 @@
 400 seeds aside, each verdict here calls a right fitter wrong with probability 0.01; seeds are fixed.
 """
 
+import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
@@ -74,6 +75,18 @@ def test_what_cannot_be_calibrated_is_said():
         calibrate(improper)
     with pytest.raises(ModelError, match="there is no fitter 'mcmc'"):
         calibrate(small, fitters=("mcmc",))
+
+    def unbounded(x, y=None, *, spec):
+        """A label of one row has no least width."""
+        pi = numpyro.sample("pi", dist.Dirichlet(jnp.ones(2)))
+        with numpyro.plate("label", 2, dim=-2), numpyro.plate("feature", 2, dim=-1):
+            m = numpyro.sample("m", dist.Normal(0.0, 1.0))
+            s = numpyro.sample("s", dist.HalfNormal(0.5))
+        y = numpyro.sample("y", dist.Categorical(pi), obs=y)
+        numpyro.sample("x", dist.Normal(m[y], s[y]).to_event(1), obs=x)
+
+    with pytest.raises(ModelError, match="of 100 simulations, nuts ended where a density of unbounded is no number"):
+        calibrate(unbounded, fitters=("nuts",), simulations=100, rows=10, labels=2)
 
 
 def test_ranks_are_the_same_for_the_same_seed():

@@ -54,7 +54,7 @@ def plot_calibration(ranks: Mapping[str, np.ndarray], title: str) -> Figure:
 
 
 def _inside(pit: np.ndarray) -> np.ndarray:
-    """Ranks of exactly 0 or 1, as of a label that is all but certain, moved inside: ArviZ leaves them out."""
+    """Ranks of exactly 0 or 1 moved inside: ArviZ leaves them out."""
     return np.clip(pit, 1e-12, 1 - 1e-12)
 
 

@@ -28,10 +28,10 @@ from sklearn.datasets import load_iris
 
 rows = []
 for name, target, sizes, splits in (
-    ("breast_cancer", "target", [4, 8, 16, 40, 120, 398], 30),
-    ("wine", "target", [6, 12, 24, 60, 125], 30),
-    ("penguins", "species", [6, 10, 20, 40, 100, 239], 30),
-    ("digits", "target", [20, 60, 200, 600, 1200], 5),
+    ("breast_cancer", "target", [4, 16, 40, 398], 20),
+    ("wine", "target", [6, 24, 60, 125], 20),
+    ("penguins", "species", [6, 20, 40, 239], 20),
+    ("digits", "target", [20, 200, 1000], 4),
 ):
     x, y, _ = datasets.choose_columns(datasets.load(name), target, None)
     curve = learning_curve(PAIR, x, y, sizes=sizes, splits=splits)
@@ -51,7 +51,7 @@ print(table.round(3).to_string())
 # Where the claim shows up: with all rows, softmax regression makes fewer errors on breast_cancer, wine and penguins,
 # whose columns are not independent given the label. Where it does not: with the fewest rows naive Bayes is ahead by
 # little or not at all, so the crossing comes early and not in every resample; on digits softmax regression is ahead
-# from the start; and in log loss there is nothing to cross, because naive Bayes is far too sure of itself at every size.
+# from the start; and in log loss there is nothing to cross, because naive Bayes is far too sure of itself at any size.
 # The paper counts errors only.
 
 # %%
@@ -96,7 +96,7 @@ assert found[3:, 0].mean() > found[3:, 1].mean()
 x, y = load_iris(return_X_y=True, as_frame=True)
 naive_bayes = PAIR["naive Bayes"]
 scores = []
-for seed in range(4):
+for seed in range(2):
     order = np.random.default_rng(seed).permutation(150)
     train, test = order[:90], order[90:]
     known = np.array([train[np.flatnonzero(y.iloc[train] == label)[0]] for label in range(3)])

@@ -18,7 +18,7 @@ from .errors import DataError, ModelError
 from .joint import Rows
 from .lbfgs import minimise
 from .progress import bar
-from .structure import Structure, structure
+from .structure import Structure, blank, structure
 from .table import make_spec, read_labels, read_x, whole
 from .target import lifted, log_target, prior_vectors
 
@@ -43,7 +43,11 @@ def learning_curve(
     Priors have the units of the whole table's columns, which no label is needed for. Rows that miss a value are left
     out; labels are as many as the table shows, whether or not the n rows show them all.
     """
+    declared = [declare(model) for model in models.values()]
     values, _, _ = read_x(x)
+    for model in declared:
+        if structure(model, blank(values.shape[1], 2)).classes is None:
+            raise ModelError(f"{model.name} has no labels, of which a learning curve counts the errors.")
     codes, labels = read_labels(y)
     keep = (codes >= 0) & ~np.isnan(values).any(axis=1)
     values, codes = values[keep], codes[keep]
@@ -63,7 +67,6 @@ def learning_curve(
     work = [(i, j) for i in range(len(models)) for j in range(len(sizes))]
     with arithmetic():
         spec = make_spec(values, None, len(labels))
-        declared = [declare(model) for model in models.values()]
         shapes = [structure(model, spec) for model in declared]
         for model, shape in zip(declared, shapes, strict=True):
             if shape.classes != len(labels):

@@ -97,6 +97,8 @@ def cost_of_error(fit: "Fit", x: Any, y: Any, *, error: float) -> float:
 
     x, y: rows that the fit has not seen. Raises QueryError where even the surest rows are wrong more often.
     """
+    if isinstance(error, bool) or not isinstance(error, int | float | np.number) or not 0 <= error <= 1:
+        raise DataError(f"error is a share of wrong labels between 0 and 1, got {error!r}.")
     curve = accuracy_coverage(fit, x, y)
     good = curve.cost.values[1 - curve.accuracy.values <= error]
     if not len(good):

@@ -11,9 +11,9 @@ from .declare import Declared
 from .errors import DataError
 from .frame import frame_summary
 from .stream import is_stream, summarise
-from .structure import blank, structure
+from .structure import Structure, blank, structure
 from .summary import Summary
-from .table import check_columns, name_classes, read_labels, read_response
+from .table import check_columns, few, kinds_of, name_classes, read_labels, read_response
 
 
 def evidence(
@@ -54,14 +54,30 @@ def evidence(
 
 
 def _read_y(
-    model: Declared, labels: Sequence[Any] | None, y: Any, target: str, kinds: tuple[int, ...]
+    model: Declared, labels: Sequence[Any] | None, y: Any, target: str, levels: tuple[Any, ...]
 ) -> tuple[np.ndarray, tuple[Any, ...] | None]:
-    shape = structure(model, blank(len(kinds), 2, kinds if model.takes_kinds else ()))
+    shape = structure(model, blank(len(levels), 2, kinds_of(levels) if model.takes_kinds else ()))
     if shape.classes:
-        return read_labels([] if y is None else y, labels)
+        return read_labels([] if y is None else y, _labels_that_columns_say(model, shape, levels, labels))
     if y is not None and shape.has_y:
         return read_response(y, target), None
     return np.full(0 if y is None else len(y), -1), ()
+
+
+def _labels_that_columns_say(
+    model: Declared, shape: Structure, levels: tuple[Any, ...], labels: Sequence[Any] | None
+) -> Sequence[Any] | None:
+    """``labels``, or the names in the columns where these are labels: where a site holds labels by labels said."""
+    if not any("label_2" in site.dims for _, site in shape.sites):
+        return labels
+    other = next((names for names in levels if names != levels[0]), None)
+    if other is not None or (labels is not None and tuple(labels) != levels[0]):
+        other = tuple(labels) if other is None else other
+        raise DataError(
+            f"the columns of {model.name} hold labels, all of one list, and got {few(levels[0])} beside {few(other)}; "
+            "make the columns categories of one list, as by .astype(pandas.CategoricalDtype(names))."
+        )
+    return levels[0]
 
 
 def names_of_classes(model: Declared, summary: Summary) -> tuple[Any, ...]:

@@ -21,7 +21,7 @@ from .errors import DataError, ModelError
 from .joint import one_row
 from .missing import log_prob_seen
 from .queries import log_joint, needs_joint, rows_of
-from .table import read_labels, whole
+from .table import COUNTS, read_labels, whole
 
 if TYPE_CHECKING:
     from .fit import Fit
@@ -99,8 +99,9 @@ def _fill(
 def impute(fit: "Fit", x: Any, y: Any = None, *, draws: int = 200, every: bool = False, seed: int = 0) -> Any:
     """The table with its missing cells filled in, a frame in the user's columns.
 
-    Each is the mean of ``draws`` draws of P(x_missing | x_seen, y, D), of a column of names the most frequent name; the
-    cells that were seen stay as they are. y: labels where they are known, missing ones and y=None are summed out.
+    Each is the mean of ``draws`` draws of P(x_missing | x_seen, y, D), rounded to a whole number in a column of counts,
+    and of a column of names the most frequent one; the cells that were seen stay as they are. y: labels where they are
+    known, missing ones and y=None are summed out.
     every: all draws, an xarray.Dataset, a variable a column, dims (draw, row), for multiple imputation (Rubin 1987).
     The mean's Monte Carlo error is the posterior predictive sd over sqrt(draws).
     Raises QueryError for a model without P(x), and ModelError where P(x | y) has no rule for what is missing.
@@ -132,7 +133,8 @@ def impute(fit: "Fit", x: Any, y: Any = None, *, draws: int = 200, every: bool =
     table = {}
     for j, (column, names) in enumerate(zip(fit.schema.columns, named, strict=True)):
         if names is None:
-            table[column] = np.where(np.isnan(values[:, j]), filled[..., j].mean(axis=0), values[:, j])
+            mean = np.where(np.isnan(values[:, j]), filled[..., j].mean(axis=0), values[:, j])
+            table[column] = np.rint(mean).astype(int) if levels[j] == COUNTS else mean
         else:
             table[column] = names[np.sum(filled[..., j, None] == np.arange(len(names)), axis=0).argmax(axis=-1)]
     index = getattr(x, "index", None)

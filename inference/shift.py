@@ -60,6 +60,9 @@ def _shares(fit: "Fit", prior: Mapping[Any, float] | xr.DataArray) -> np.ndarray
         prior = dict(zip(prior.label.values.tolist(), prior.values.tolist(), strict=True))
     if not isinstance(prior, Mapping) or set(prior) != set(labels):
         raise DataError(f"a label prior is {{label: probability}} for each of {labels}, got {prior!r}.")
+    strange = next((prior[label] for label in labels if not isinstance(prior[label], int | float | np.number)), None)
+    if strange is not None:
+        raise DataError(f"a label prior has a probability for each label, got {strange!r}.")
     shares = np.array([prior[label] for label in labels], dtype=float)
     if not np.all(shares >= 0) or abs(shares.sum() - 1) > 1e-6:
         raise DataError(f"a label prior has probabilities of at least 0 that add up to 1, got {prior!r}.")

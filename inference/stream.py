@@ -91,7 +91,7 @@ def is_stream(data: Any) -> bool:
 
 
 def _read_y(
-    labels: Sequence[Any] | None, y: Any, target: str, kinds: tuple[int, ...]
+    labels: Sequence[Any] | None, y: Any, target: str, levels: tuple[Any, ...]
 ) -> tuple[np.ndarray, tuple[Any, ...] | None]:
     codes, names = read_labels([] if y is None else y, labels)
     if labels is None and too_many(names, target):

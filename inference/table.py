@@ -292,6 +292,8 @@ def _factorized(y: Any) -> tuple[np.ndarray, list[Any]]:
 def read_labels(y: Any, labels: Iterable[Any] | None = None) -> tuple[np.ndarray, tuple[Any, ...]]:
     """Codes 0..K-1 with -1 for a missing label, and the label names, sorted where they can be.
 
+    Of categories, the names that occur, in the categories' order.
+
     Raises DataError where a label is not among ``labels``, or where names are equal.
     """
     codes, present = _factorized(y)
@@ -302,6 +304,9 @@ def read_labels(y: Any, labels: Iterable[Any] | None = None) -> tuple[np.ndarray
             labels = sorted(present)
         except TypeError:
             labels = present
+        categories = getattr(y, "dtype", None)
+        if isinstance(categories, pd.CategoricalDtype) or type(categories).__name__ == "Enum":  # pandas', polars'
+            labels = [name for name in _plain(categories.categories) if name in set(present)]
     labels = _plain(labels)
     code = {label: k for k, label in enumerate(labels)}
     if len(code) < len(labels):

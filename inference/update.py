@@ -44,7 +44,7 @@ def update(fit: "Fit", x: Any, y: Any, weights: Any) -> "Fit":
     return fit.refit(fit.model, total if in_files else replace(total, sources=None))
 
 
-def _read_y(shape: Structure, y: Any, target: str, kinds: tuple[int, ...]) -> tuple[np.ndarray, tuple[Any, ...] | None]:
+def _read_y(shape: Structure, y: Any, target: str, levels: tuple[Any, ...]) -> tuple[np.ndarray, tuple | None]:
     if y is None or not shape.has_y:
         return np.full(0 if y is None else len(y), -1), ()
     return read_labels(y) if shape.classes else (read_response(y, target), None)

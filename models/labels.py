@@ -57,8 +57,8 @@ def ordinal_regression(
     """P(y <= k | x) = 1 / (1 + exp(f_w(x) - c_k)) for labels in their order, 0 = c_0 < c_1 < ...
 
     The proportional-odds model (McCullagh 1980): one f moves the chances of all labels, cut at c.
-    The order is that of the label names, which are sorted, or as ``labels`` gives them. f is the log odds of any label
-    but the first; with two labels this is logistic_regression.
+    The order is that of y's categories, or as ``labels`` gives it; other names are sorted. f is the log odds of any
+    label but the first; with two labels this is logistic_regression.
     c_k - c_(k-1) = gap_k ~ HalfNormal(2.5), in log odds.
     """
     f = hypothesis(x, spec)

@@ -81,6 +81,8 @@ def test_a_cost_holds_its_error_rate():
     assert at["accuracy"].item() == pytest.approx(1 - np.mean(answer["label"].values[kept] != TRUTH[kept]))
     later = curve["accuracy"][curve["kept"] > kept.sum()]
     assert np.all(1 - later > 0.05)
+    with pytest.raises(DataError, match=r"between 0 and 1, got -0\.1"):
+        cost_of_error(POINT, NEW, TRUTH, error=-0.1)
     with pytest.raises(QueryError, match="no cost has an error rate of 0 on these rows"):
         cost_of_error(mle(gaussian_naive_bayes, X, Y), X[:2], ["dog", "cat"] if P[0, 0] > 2 else Y[:2][::-1], error=0)
 
@@ -114,6 +116,8 @@ def test_another_label_prior_is_bayes_rule():
     np.testing.assert_allclose(np.exp(none.sel(label="cat")), 1.0)
     with pytest.raises(DataError, match="add up to 1"):
         label_posterior_under(POINT, NEW, {"dog": 0.5, "cat": 0.9})
+    with pytest.raises(DataError, match="has a probability for each label, got 'half'"):
+        label_posterior_under(POINT, NEW, {"dog": "half", "cat": 0.5})
     with pytest.raises(QueryError, match=r"P\(y \| x\) only"):
         label_posterior_under(mle(softmax_regression, X, Y), NEW, own)
 

@@ -75,5 +75,5 @@ def test_what_has_no_curve_is_said():
         learning_curve(MODELS, X[::60], Y[::60])
     with pytest.raises(DataError, match="fewer than the 900 of the largest size"):
         learning_curve(MODELS, X, Y, sizes=[10, 900])
-    with pytest.raises(ModelError, match="linear_regression has no P"):
+    with pytest.raises(ModelError, match="linear_regression has no labels"):
         learning_curve({"line": linear_regression}, X, Y)

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
-from bayeszoo.inference import DataError, ModelError, laplace, map_estimate, mle, summarise
+from bayeszoo.inference import DataError, ModelError, impute, laplace, map_estimate, mle, summarise
 from bayeszoo.inference.queries import log_likelihood
 from bayeszoo.models import (
     categorical_naive_bayes,
@@ -50,7 +50,12 @@ def test_names_come_back():
     rows = fit.generate(50, label="Adelie").to_pandas()
     assert set(rows["island"]) <= set(PENGUINS["island"])
     assert set(rows["sex"]) <= set(PENGUINS["sex"])
-    assert np.all(rows["visits"] % 1 == 0)
+    assert rows["visits"].dtype.kind == "i"  # counts stay counts, for another fit, too
+    holes = MIXED.astype({"visits": "Int64"})
+    holes.loc[3, "visits"] = pd.NA
+    filled = impute(fit, holes)
+    assert filled["visits"].dtype.kind == "i"
+    assert fit.assign(filled).sizes["row"] == len(MIXED)
 
 
 def test_mixed_naive_bayes_by_hand(proved):
@@ -117,9 +122,10 @@ def test_latent_classes_are_found():
 
 def test_raters_are_told_apart(proved):
     """Five raters of skill 0.95 to 0.4 among three names: EM of Dawid and Skene, written here, agrees to 1e-4."""
+    rng = np.random.default_rng(1)
     names = pd.CategoricalDtype(["a", "b", "c"])
-    truth, skill = RNG.integers(0, 3, 300), [0.95, 0.9, 0.8, 0.6, 0.4]
-    said = np.array([np.where(RNG.random(300) < s, truth, RNG.integers(0, 3, 300)) for s in skill]).T
+    truth, skill = rng.integers(0, 3, 300), [0.95, 0.9, 0.8, 0.6, 0.4]
+    said = np.array([np.where(rng.random(300) < s, truth, rng.integers(0, 3, 300)) for s in skill]).T
     votes = pd.DataFrame(np.array(names.categories)[said], columns=list("vwxyz")).astype(names)
     fit = map_estimate(dawid_skene, votes, labels=["a", "b", "c"])
     share = np.eye(3)[stats.mode(said, axis=1).mode]
@@ -140,6 +146,23 @@ def test_raters_are_told_apart(proved):
     assert fit.posterior()["theta"].sel(feature="v", label="a", label_2="b").shape == (1, 1)
     with pytest.raises(ModelError, match="make the columns categories of one list"):
         map_estimate(dawid_skene, votes.astype({"v": str}).assign(v=["a", "b"] * 150))
+    with pytest.raises(DataError, match="hold labels, all of one list, and got a, b, c beside x, y, z"):
+        map_estimate(dawid_skene, votes.assign(v=["x", "y", "z"] * 100))
+    with pytest.raises(DataError, match="label 'yes' is not one of a, b, c"):
+        map_estimate(dawid_skene, votes, ["yes", "no"] * 150)
+
+
+def test_what_raters_say_are_the_labels_in_their_own_order():
+    names = pd.CategoricalDtype(["low", "high"])  # not in the order of the alphabet
+    rng = np.random.default_rng(2)
+    truth = np.where(rng.random(300) < 0.35, "low", "high")
+    other = np.where(truth == "low", "high", "low")
+    said = {name: np.where(rng.random(300) < 0.9, truth, other) for name in "uvw"}
+    for y in (None, pd.Series(truth, dtype=names), pd.Series(truth)):
+        fit = map_estimate(dawid_skene, pd.DataFrame(said).astype(names), y)
+        right = fit.posterior()["theta"].sel(feature="u", label="high", label_2="high").item()
+        assert right == pytest.approx(0.9, abs=0.06)
+        assert np.mean(fit.assign(pd.DataFrame(said).astype(names)).values == truth) > 0.93
 
 
 def test_groups_are_pooled(proved):

@@ -5,8 +5,10 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 from bayeszoo import models
+from bayeszoo.inference import mle
 from bayeszoo.models import Spec, diagonal, full, shared_diagonal, spherical, tied
 from numpyro.infer.util import log_density
 from scipy import special, stats
@@ -233,6 +235,18 @@ CASES = {
         + sum(stats.multinomial(n, RHO[k]).logpmf(x) for x, n, k in zip(COUNTS, TOTAL, Y, strict=True)),
     ),
 }
+
+
+def test_ordinal_labels_have_the_order_of_their_categories():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(120, 1))
+    codes = np.digitize(2 * x[:, 0] + rng.logistic(size=120), [-1.0, 1.0])
+    names = np.array(["poor", "good", "great"])
+    y = pd.Series(pd.Categorical(names[codes], categories=names, ordered=True))
+    fit = mle(models.ordinal_regression, x, y)
+    assert fit.label_coordinate.tolist() == names.tolist()
+    by_codes = mle(models.ordinal_regression, x, codes)
+    assert fit.diagnostics["log_density"] == pytest.approx(by_codes.diagnostics["log_density"])
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -75,7 +75,7 @@ def answers(shape: Structure) -> str:
 
 
 def _oracles(proofs: dict[str, Any], name: str) -> list[str]:
-    found = proofs["oracles"].get(name, [])
+    found = proofs.get("oracles", {}).get(name, [])
     return [f"{one['oracle']}: {one['error']:.1g}{one['unit']} (limit {one['limit']:g})" for one in found]
 
 

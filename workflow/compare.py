@@ -38,7 +38,7 @@ def compare(fits: Mapping[str, "Fit"]) -> pd.DataFrame:
             raise DataError(f"{first} is scored on {_question(one)} and {name} on {_question(fit)}; compare like fits.")
         if not _same_rows(one, fit):
             raise DataError(f"{first} and {name} were fitted to other rows; fit them to the same table and --holdout.")
-    return arviz_stats.compare({name: left_out(fit) for name, fit in fits.items()})
+    return arviz_stats.compare({name: left_out(fit) for name, fit in fits.items()}, round_to="none")
 
 
 def _question(fit: "Fit") -> str:

@@ -67,7 +67,7 @@ def compare(runs: Annotated[list[Path], typer.Argument(help="two run folders or 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         table = side_by_side({str(run): store.load(run) for run in runs})
-    typer.echo(table.to_string())
+    typer.echo(table.to_string(float_format="{:.4g}".format))
     for message in dict.fromkeys(str(one.message) for one in caught if "areto" in str(one.message)):
         typer.echo(f"note: {' '.join(message.split())}")
 

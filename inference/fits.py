@@ -76,7 +76,8 @@ def laplace(
 ) -> Fit:
     """Independent draws of Normal(mode, H^-1) in unconstrained space, H the Hessian of -log posterior there.
 
-    MacKay 2003, chapter 27. Arguments as in mle; chains x draws independent draws.
+    MacKay 2003, chapter 27. Arguments as in mle; chains x draws independent draws. Right where the posterior is near a
+    normal; where it is not, as for the scale of few groups, far too wide or narrow without a word: compare with nuts.
     """
     seed, chains, draws = whole(seed, "seed", 0), whole(chains, "chains", 1), whole(draws, "draws", 1)
     with arithmetic():

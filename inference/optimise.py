@@ -162,6 +162,17 @@ def climb(
     return np.asarray(place) * scale, -float(value) if np.isfinite(value) else -np.inf
 
 
+def height_of(
+    start: np.ndarray, whiten: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, *, enough: float, **target: object
+) -> float:
+    """The log density where L-BFGS gets from ``start``, in units in which the posterior is about as wide everywhere.
+
+    whiten: a matrix L with L L' about the posterior's covariance, as NUTS has it.
+    """
+    data = jnp.asarray(start / scale), jnp.asarray(whiten / scale[:, None]), jnp.asarray(enough)
+    return -float(_descend(*data, scale, spec, rows, **target)[1])
+
+
 def value_at(vector: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, **target: object) -> float:
     """The log density at an unconstrained vector, -inf where it has none."""
     value, _ = _value_and_gradient(jnp.asarray(vector / scale), scale, spec, rows, **target)

@@ -141,7 +141,7 @@ def nuts(
         if "renamed_draws" in verdict and chains > 1:
             verdict["max_rhat_raw"] = convergence(fit.params)["max_rhat"]
         if preconditioned and (len(places) > 1 or verdict.get("max_rhat", 1.0) > DISAGREE):
-            mode, heights = modes_visited(problem, vectors.reshape(chains, draws, -1), seed)
+            mode, heights = modes_visited(problem, vectors.reshape(chains, draws, -1), whiten, seed)
             verdict["modes"] = float(len(heights))
             if len(heights) > 1:
                 said.append(said_of(mode, heights))

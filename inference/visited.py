@@ -10,22 +10,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .arithmetic import arithmetic
-from .modes import TWINS, few_rows, prior_scale
-from .optimise import climb
+from .modes import SAME, few_rows, prior_scale
+from .optimise import height_of
 from .progress import bar
 
 if TYPE_CHECKING:
     from .problem import Problem
 
 LOOKED = 10  # draws of a chain that are looked at first
-PRECISE = 1e-3  # of TWINS: a step that gains less ends a climb
+PRECISE = 1e-5  # of SAME: a step that gains less ends a climb
 
 
-def modes_visited(problem: "Problem", vectors: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def modes_visited(
+    problem: "Problem", vectors: np.ndarray, whiten: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """The mode of each draw, (chain, draw), 0 the highest; and the modes' log densities, highest first.
 
-    vectors: unconstrained draws, (chain, draw, size). All zeros and one log density where a few draws of each chain
-    lead to one mode.
+    vectors: unconstrained draws, (chain, draw, size); whiten: as NUTS had it. All zeros and one log density where a few
+    draws of each chain lead to one mode.
     """
     few, part = few_rows(problem)
     scale = prior_scale(problem.prior_draws(seed))
@@ -33,7 +35,7 @@ def modes_visited(problem: "Problem", vectors: np.ndarray, seed: int) -> tuple[n
 
     def height(vector: np.ndarray) -> float:
         with arithmetic():  # a thread has a context of its own
-            return climb(vector, scale, problem.spec, few, enough=part * TWINS * PRECISE, **target)[1]
+            return height_of(vector, whiten, scale, problem.spec, few, enough=part * SAME * PRECISE, **target)
 
     chains, draws, size = vectors.shape
     some = vectors[:, np.unique(np.linspace(0, draws - 1, LOOKED).astype(int))].reshape(-1, size)
@@ -49,9 +51,9 @@ def modes_visited(problem: "Problem", vectors: np.ndarray, seed: int) -> tuple[n
 
 
 def _apart(values: np.ndarray, part: float) -> np.ndarray:
-    """The heights that differ by more than TWINS, highest first."""
+    """The heights that differ by more than SAME, highest first."""
     values = np.sort(values)[::-1]
-    return values[np.concatenate([[True], np.diff(values) < -part * TWINS])]
+    return values[np.concatenate([[True], np.diff(values) < -part * SAME])]
 
 
 def said_of(mode: np.ndarray, heights: np.ndarray) -> str:

@@ -146,7 +146,7 @@ def test_raters_are_told_apart(proved):
     assert fit.posterior()["theta"].sel(feature="v", label="a", label_2="b").shape == (1, 1)
     with pytest.raises(ModelError, match="make the columns categories of one list"):
         map_estimate(dawid_skene, votes.astype({"v": str}).assign(v=["a", "b"] * 150))
-    with pytest.raises(DataError, match="hold labels, all of one list, and got a, b, c beside x, y, z"):
+    with pytest.raises(DataError, match="hold labels, all of one list, and got x, y, z beside a, b, c"):
         map_estimate(dawid_skene, votes.assign(v=["x", "y", "z"] * 100))
     with pytest.raises(DataError, match="label 'yes' is not one of a, b, c"):
         map_estimate(dawid_skene, votes, ["yes", "no"] * 150)

@@ -21,9 +21,9 @@ Y = np.random.default_rng(0).normal(4.0, 1.0, size=8)
 
 
 def two_roots(x, y=None):
-    """y = (w + 0.02)^2 + noise: w is near 2 or -2, and the posterior a little higher at one."""
+    """y = (w + 0.5)^2 + noise: w is near 1.5 or -2.5, and the posterior a little higher at one."""
     w = numpyro.sample("w", dist.Normal(0.0, 3.0))
-    numpyro.sample("y", dist.Normal((w + 0.02) ** 2 * x[:, 0], 1.0), obs=y)
+    numpyro.sample("y", dist.Normal((w + 0.5) ** 2 * x[:, 0], 1.0), obs=y)
 
 
 def quiet(*given, **named):
@@ -41,7 +41,7 @@ def test_two_modes_are_told_apart():
     np.testing.assert_array_equal(np.sign(w) == np.sign(higher[0]), mode == 0)
     assert any("the draws visit 2 modes" in sentence for sentence in fit.warnings)
     highest = max(
-        stats.norm((v + 0.02) ** 2 * X[:, 0]).logpdf(Y).sum() + stats.norm(0, 3).logpdf(v)
+        stats.norm((v + 0.5) ** 2 * X[:, 0]).logpdf(Y).sum() + stats.norm(0, 3).logpdf(v)
         for v in np.linspace(-4, 4, 801)
     )
     assert f"log densities {highest:.1f} (" in " ".join(fit.warnings)

@@ -80,8 +80,10 @@ def _oracles(proofs: dict[str, Any], name: str) -> list[str]:
 
 
 def _calibration(proofs: dict[str, Any], name: str) -> list[str]:
+    if name not in proofs["calibration"]:
+        return ["calibration by simulation: not measured"]
     lines = []
-    for fitter, one in proofs["calibration"].get(name, {}).items():
+    for fitter, one in proofs["calibration"][name].items():
         verdict = f"not calibrated in {_few(one['failed'])}" if one["failed"] else "calibrated"
         lines.append(
             f"{fitter}: {verdict}; {one['simulations']:,} simulations, the smallest p of {one['quantities']} "

@@ -52,7 +52,7 @@ def page() -> str:
         "",
         "| model | for | answers |",
         "|---|---|---|",
-        *(f"| [`{name}`](#{name}) | {one.purpose} | {answers(shape_of(one))} |" for name, one in ZOO.items()),
+        *(f"| [`{name}`](#{name}) | {one.purpose} | {_escaped(answers(shape_of(one)))} |" for name, one in ZOO.items()),
         "",
         f"A regression takes a hypothesis: {', '.join(HYPOTHESES)}. `gaussian_mixture`, `linear_discriminant` and "
         f"`quadratic_discriminant` take a covariance: {', '.join(COVARIANCES)}.",
@@ -72,6 +72,10 @@ def answers(shape: Structure) -> str:
     if not shape.classes:
         return "P(x), and generates rows"
     return "P(x, y), P(y), P(x | y), P(x) and P(y | x), and generates rows of a label"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|")  # a table's columns end at a bar
 
 
 def _oracles(proofs: dict[str, Any], name: str) -> list[str]:

@@ -68,7 +68,7 @@ def test_a_fit_of_files_is_that_of_their_rows(tmp_path):
     for name, value in at_once.params.items():
         np.testing.assert_allclose(streamed.params[name], value, rtol=1e-6)
     assert "mean and spread" in streamed.compression
-    assert set(streamed.to_arviz().children) == {"posterior", "prior"}
+    assert set(streamed.to_arviz().children) == {"posterior", "prior", "log_prior"}
     store.save(streamed, tmp_path / "run")
     again = store.load(tmp_path / "run")
     np.testing.assert_allclose(

@@ -15,11 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from bayeszoo.inference import calibrate, keep_compiled_programs
-from bayeszoo.inference.declare import declare
 from bayeszoo.inference.sbc import FITTERS
-from bayeszoo.inference.structure import blank, structure
 from bayeszoo.models.catalogue import ZOO, Exhibit
-from bayeszoo.workflow.catalogue import PROOFS, page
+from bayeszoo.workflow.catalogue import PROOFS, page, shape_of
 from bayeszoo.workflow.check import verdicts
 
 HOME = Path(__file__).parent.parent
@@ -38,8 +36,7 @@ def oracles() -> dict[str, list[dict]]:
 
 def calibration(name: str, exhibit: Exhibit, simulations: int) -> dict[str, dict]:
     """Of each fitter, with labels known and, where there are labels and P(x), hidden."""
-    shape = structure(declare(exhibit.model), blank(len(exhibit.kinds) or 2, 3, exhibit.kinds))
-    found = {}
+    shape, found = shape_of(exhibit), {}
     for hidden in (False, True) if shape.classes and shape.generative else (False,):
         start = time.perf_counter()
         simulations = simulations // 2 if hidden else simulations  # NUTS takes ten times as long there

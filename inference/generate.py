@@ -14,7 +14,7 @@ from .declare import Declared
 from .errors import QueryError
 from .joint import drawn_row
 from .queries import log_label_prior, needs_joint
-from .table import COUNTS, few, whole
+from .table import few, in_own_kind, whole
 
 if TYPE_CHECKING:
     from .fit import Fit
@@ -62,12 +62,7 @@ def generate(fit: "Fit", n: int, *, label: Any = None, seed: int = 0) -> xr.Data
     program = partial(_draw_x, key, fit.flat_params, fit.spec, model=fit.model)
     x = np.concatenate(list(in_blocks(program, np.arange(len(codes)), draws, codes)))
     levels = fit.schema.levels or (None,) * x.shape[1]
-    columns = [
-        np.array(names)[x[:, j].astype(int)]
-        if isinstance(names, tuple)
-        else (x[:, j].astype(int) if names == COUNTS else x[:, j])
-        for j, names in enumerate(levels)
-    ]
+    columns = [in_own_kind(x[:, j], names) for j, names in enumerate(levels)]
     table = {name: ("row", column) for name, column in zip(fit.schema.columns, columns, strict=True)}
     return xr.Dataset(
         {**table, fit.schema.target: ("row", fit.label_coordinate[codes])}, {"row": np.arange(len(codes))}

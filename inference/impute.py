@@ -21,7 +21,7 @@ from .errors import DataError, ModelError
 from .joint import one_row
 from .missing import log_prob_seen
 from .queries import log_joint, needs_joint, rows_of
-from .table import COUNTS, read_labels, whole
+from .table import COUNTS, in_own_kind, read_labels, whole
 
 if TYPE_CHECKING:
     from .fit import Fit
@@ -122,21 +122,19 @@ def impute(fit: "Fit", x: Any, y: Any = None, *, draws: int = 200, every: bool =
         program = partial(_fill, key, fit.flat_params, fit.spec, model=fit.model)
         filled[:, holes] = np.concatenate(list(in_blocks(program, holes, values[holes], draw, label))).swapaxes(0, 1)
     levels = fit.schema.levels or (None,) * values.shape[1]
-    named = [np.array(names) if isinstance(names, tuple) else None for names in levels]
     if every:
-        columns = [
-            filled[..., j] if names is None else names[filled[..., j].astype(int)] for j, names in enumerate(named)
-        ]
         coords = {"draw": np.arange(draws), "row": np.arange(len(values))}
+        columns = [in_own_kind(filled[..., j], names) for j, names in enumerate(levels)]
         table = dict(zip(fit.schema.columns, columns, strict=True))
         return xr.Dataset({name: (("draw", "row"), column) for name, column in table.items()}, coords)
     table = {}
-    for j, (column, names) in enumerate(zip(fit.schema.columns, named, strict=True)):
-        if names is None:
-            mean = np.where(np.isnan(values[:, j]), filled[..., j].mean(axis=0), values[:, j])
-            table[column] = np.rint(mean).astype(int) if levels[j] == COUNTS else mean
+    for j, (column, names) in enumerate(zip(fit.schema.columns, levels, strict=True)):
+        if isinstance(names, tuple):
+            best = np.sum(filled[..., j, None] == np.arange(len(names)), axis=0).argmax(axis=-1)
         else:
-            table[column] = names[np.sum(filled[..., j, None] == np.arange(len(names)), axis=0).argmax(axis=-1)]
+            best = np.where(np.isnan(values[:, j]), filled[..., j].mean(axis=0), values[:, j])
+            best = np.rint(best) if names == COUNTS else best
+        table[column] = in_own_kind(best, names)
     index = getattr(x, "index", None)
     return pd.DataFrame(table, index=index if isinstance(index, pd.Index) else None)
 

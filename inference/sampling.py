@@ -139,7 +139,8 @@ def nuts(
         renamed = relabel(fit)
         verdict, said = _judge(renamed.params, renamed.diagnostics)
         if "renamed_draws" in verdict and chains > 1:
-            verdict["max_rhat_raw"] = convergence(fit.params)["max_rhat"]
+            same = renamed.params is fit.params
+            verdict["max_rhat_raw"] = verdict["max_rhat"] if same else convergence(fit.params)["max_rhat"]
         if preconditioned and (len(places) > 1 or verdict.get("max_rhat", 1.0) > DISAGREE):
             mode, heights = modes_visited(problem, vectors.reshape(chains, draws, -1), whiten, seed)
             verdict["modes"] = float(len(heights))

@@ -318,6 +318,13 @@ def read_labels(y: Any, labels: Iterable[Any] | None = None) -> tuple[np.ndarray
     return np.array([*(code[value] for value in present), -1])[codes], tuple(labels)
 
 
+def in_own_kind(column: np.ndarray, names: Any) -> np.ndarray:
+    """A column of codes as its names, of counts as whole numbers, of numbers as it is; names: its entry of levels."""
+    if isinstance(names, tuple):
+        return np.array(names)[column.astype(int)]
+    return column.astype(int) if names == COUNTS else column
+
+
 def few(names: Sequence[Any], most: int = 12) -> str:
     """Names for a sentence, the first ones where there are many."""
     shown = ", ".join(map(str, names[:most]))

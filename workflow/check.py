@@ -32,7 +32,7 @@ def verdicts(ranks: Mapping[str, Mapping[str, np.ndarray]]) -> list[Verdict]:
     found = []
     for fitter, several in ranks.items():
         for quantity, pit in several.items():
-            p = float(array_stats.uniformity_test(_inside(pit))[0])
+            p = float(array_stats.uniformity_test(inside(pit))[0])
             found.append(Verdict(fitter, quantity, p, p > FALSE_ALARM / len(several)))
     return found
 
@@ -45,7 +45,7 @@ def plot_calibration(ranks: Mapping[str, np.ndarray], title: str) -> Figure:
     from arviz_plots import plot_ecdf_pit
 
     names = sorted(ranks, key=lambda name: -_deviation(ranks[name]))[:SHOWN]
-    data = xr.Dataset({name: (("chain", "draw"), _inside(ranks[name])[None]) for name in names})
+    data = xr.Dataset({name: (("chain", "draw"), inside(ranks[name])[None]) for name in names})
     tree = xr.DataTree.from_dict({"prior_sbc": data})
     shown = plot_ecdf_pit(tree, method="pot_c", backend="matplotlib")
     figure = shown.viz["figure"].item()
@@ -53,7 +53,7 @@ def plot_calibration(ranks: Mapping[str, np.ndarray], title: str) -> Figure:
     return figure
 
 
-def _inside(pit: np.ndarray) -> np.ndarray:
+def inside(pit: np.ndarray) -> np.ndarray:
     """Ranks of exactly 0 or 1 moved inside: ArviZ leaves them out."""
     return np.clip(pit, 1e-12, 1 - 1e-12)
 

@@ -9,12 +9,12 @@ import xarray as xr
 from scipy.special import softmax
 
 from ..inference.queries import log_joint, log_label_posterior
+from .check import FALSE_ALARM, inside
 
 if TYPE_CHECKING:
     from ..inference.fit import Fit
 
 CELLS = 4_000_000  # draws x rows x labels held at a time
-FALSE_ALARM = 0.01  # chance that a right model's calibration is called bad
 # Power-scaling sensitivity from which on prior and data are said to conflict. Kallioinen et al. (2024) look from 0.05
 # on, where the zoo's weak priors, scaled all together, are with a hundred rows and nothing wrong (0.06 to 0.08).
 SENSITIVE = 0.1
@@ -99,7 +99,7 @@ def _left_out(fit: "Fit", tree: xr.DataTree) -> Iterator[Check]:
     pit = _pit_of_labels(fit, weights) if fit.shape.classes else _pit_of_response(fit, tree)
     if pit is not None and len(pit) >= 20:
         there = np.isfinite(pit)
-        p = float(array_stats.uniformity_test(np.clip(pit[there], 1e-12, 1 - 1e-12))[0])
+        p = float(array_stats.uniformity_test(inside(pit[there]))[0])
         good = p > FALSE_ALARM and bool(there.all())
         what = "label probabilities" if fit.shape.classes else "predictive distributions"
         advice = (

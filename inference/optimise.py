@@ -20,6 +20,7 @@ from .structure import Structure
 from .target import lifted, log_likelihood
 
 DENSE = 400  # parameters up to which Newton's step solves with the whole Hessian, above it by conjugate gradients
+LARGEST = 2_000  # parameters up to which the whole Hessian takes over where conjugate gradients lead no further
 CLOSE, OPEN = 1e-6, 1e-4  # nats still to gain from which on a mode has a warning, and is none
 COARSE = 0.05  # nats of rounding error up to which the log density is a curve
 FLAT = 1e-14  # of the greatest curvature, parameters scaled alike, below which there is none
@@ -232,9 +233,9 @@ def find_mode(
                 break
         return np.where(strong, curvature, 0.0), axes
 
-    def newton_step(u: np.ndarray, gradient: np.ndarray, rows: Rows) -> tuple[np.ndarray, float]:
+    def newton_step(u: np.ndarray, gradient: np.ndarray, rows: Rows, whole: bool) -> tuple[np.ndarray, float]:
         """The step, and the nats that directions which it leaves out for want of curvature promise at least."""
-        if u.size > DENSE:
+        if not whole:
             step = np.asarray(_conjugate_gradients(jnp.asarray(u), jnp.asarray(gradient), scale, spec, rows, **target))
             return (step if gradient @ step > 0 else gradient), 0.0
         curvature, axes = axes_of(u, rows)
@@ -249,8 +250,8 @@ def find_mode(
             "the log density is finite at no start; check the model's fixed hyperparameters, and that every row lies "
             "in the support of its distribution."
         )
-    curved, data = rows, (scale, spec, rows)
-    if u.size > DENSE:
+    curved, data, whole = rows, (scale, spec, rows), u.size <= DENSE
+    if not whole:
         u = np.asarray(_climb(jnp.asarray(u), 100 * _nothing(value), *data, **target)[0])
     elif few is not None and few is not rows:
         curved = few
@@ -262,7 +263,7 @@ def find_mode(
     for _ in bar(range(50), desc="Newton, at most"):
         if not np.all(np.isfinite(gradient)):
             raise NoMaximumError("the objective is not finite at its best point; use map_estimate, or other priors.")
-        step, left_out = newton_step(u, gradient, curved)
+        step, left_out = newton_step(u, gradient, curved, whole)
         gap = 0.5 * float(gradient @ step)
         ended = gap < _nothing(value)
         if curved is not rows and (left_out > CLOSE or not ended):
@@ -274,7 +275,10 @@ def find_mode(
                 u, value, gradient = u - size * step, new_value, new_gradient
                 break
         else:
-            break
+            if whole or gap <= CLOSE or u.size > LARGEST:
+                break
+            whole = True
+            continue
         if ended:
             break
     if not np.isfinite(value) or gap > OPEN:

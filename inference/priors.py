@@ -28,6 +28,11 @@ def prior_and_derived(fit: "Fit") -> tuple[dict[str, np.ndarray], dict[str, np.n
         return jax.tree.map(np.asarray, _each(params, fit.spec, rows, model=fit.model, shape=fit.shape))
 
 
+def log_prior(fit: "Fit") -> np.ndarray:
+    """log prior density of all parameters at each draw, (draws,)."""
+    return np.sum(list(prior_and_derived(fit)[0].values()), axis=0)
+
+
 @partial(jax.jit, static_argnames=("model", "shape"))
 def _each(
     params: dict[str, Array], spec: Spec, rows: Rows, *, model: Declared, shape: Structure

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from .fit import Fit
-from .priors import prior_and_derived
+from .priors import log_prior, prior_and_derived
 from .queries import log_joint, log_label_posterior, log_marginal
 
 ROWS = 200  # enough rows to tell components apart; more cost time
@@ -79,24 +79,20 @@ def _label_axes(fit: Fit, rows: np.ndarray, free: np.ndarray) -> Axes | None:
         dims = dict(fit.shape.sites)
         candidates = [(name, axis) for name, axis in candidates if dims[name].dims[axis - 1] == "label"][:AXES]
     few = {name: value[draws] for name, value in fit.flat_params.items()}
-    prior = _log_prior(_with(fit, few))
+    prior = log_prior(_with(fit, few))
     joint = log_joint(_with(fit, few), rows, draws=True).values[0]
     cycle, swap = np.arange(classes), np.arange(classes)
     cycle[free], swap[free[:2]] = np.roll(free, 1), free[1::-1]
     for axes in chain.from_iterable(combinations(candidates, n) for n in range(1, len(candidates) + 1)):
         for names in (cycle, swap):
             other = _with(fit, _renamed(few, np.tile(names, (len(draws), 1)), axes))
-            if not np.allclose(_log_prior(other), prior, rtol=1e-8):
+            if not np.allclose(log_prior(other), prior, rtol=1e-8):
                 break
             if not np.allclose(log_joint(other, rows, draws=True).values[0], joint[..., names], rtol=1e-8, atol=1e-8):
                 break
         else:
             return axes
     return None
-
-
-def _log_prior(fit: Fit) -> np.ndarray:
-    return np.sum(list(prior_and_derived(fit)[0].values()), axis=0)
 
 
 def _with(fit: Fit, params: dict[str, np.ndarray]) -> Fit:

@@ -14,6 +14,7 @@ from jax import Array
 from numpyro.infer.hmc import hmc
 
 from .arithmetic import arithmetic
+from .components import match_components
 from .declare import Declared
 from .errors import FitWarning
 from .fit import Fit
@@ -103,9 +104,10 @@ def nuts(
 
     It samples v in vector = mode + L v with L L' the inverse Hessian at the mode, chains side by side. Where the
     posterior has no mode or no positive curvature there, as in a funnel, L is the prior's scale, and the diagnostic
-    ``preconditioned`` is 0; step size and scales are adapted in both cases. ``widest`` is the largest sd of a v: about
-    1 where the curvature at the mode tells the posterior's width, and a warning where it is far more. Chains start at
-    the mode and at any others within 10 nats of it that the search met, so that R-hat tells of several modes.
+    ``preconditioned`` is 0; step size and scales are adapted in both cases. ``widest`` is the largest sd of a v within
+    chains: about 1 where the curvature at the mode tells the posterior's width, and a warning where it is far more.
+    Chains start at the mode and at any others within 10 nats of it that the search met, so that R-hat tells of several
+    modes. Labels that are hidden, and components that a model sums out, have one order in all draws.
     Arguments as in mle. Warns (FitWarning, and ``fit.warnings``) where R-hat, ESS or divergences are bad.
     """
     seed, chains, draws = whole(seed, "seed", 0), whole(chains, "chains", 1), whole(draws, "draws", 4)
@@ -131,12 +133,12 @@ def nuts(
             "divergences": float(stats["diverging"].sum()),
             "steps_per_draw": float(stats["n_steps"].mean()),
             "preconditioned": float(preconditioned),
-            "widest": float(v.std(axis=(0, 1)).max()),
+            "widest": float(np.sqrt(v.var(axis=1).mean(axis=0)).max()),  # where chains are apart, R-hat says so
         }
         vectors = centre + v.reshape(chains * draws, -1) @ whiten.T
         refit = partial(nuts, seed=seed, chains=chains, draws=draws, warmup=warmup, compress=compress)
         fit = problem.fit(refit, vectors, chains, diagnostics, (), stats)
-        renamed = relabel(fit)
+        renamed = match_components(relabel(fit))
         verdict, said = _judge(renamed.params, renamed.diagnostics)
         if "renamed_draws" in verdict and chains > 1:
             same = renamed.params is fit.params

@@ -1,7 +1,8 @@
 """Hypotheses f_w(x): what a likelihood P(y | x) is put around.
 
 Each is a function ``hypothesis(x, spec, outputs, loc, scale)`` that samples its own weights w and
-returns f_w(x): shape (rows,) where ``outputs`` is None, else (rows, outputs), one column a label.
+returns f_w(x): shape (rows,) where ``outputs`` is None, else (rows, outputs), one column a label, say, with
+outputs=("label", 3), the plate in which its weights are.
 ``loc`` and ``scale`` are the location and scale of f in the unit of the response. Another hypothesis is
 another such function; hyperparameters bind with ``functools.partial``.
 """
@@ -19,15 +20,17 @@ from numpyro.distributions import Distribution
 
 from .spec import Spec, positive, whole
 
+Outputs = tuple[str, int]  # what there is one output of, as "label", and how many
 
-def _each(outputs: int | None, dim: int) -> AbstractContextManager:
-    return nullcontext() if outputs is None else numpyro.plate("label", outputs, dim=dim)
+
+def _each(outputs: Outputs | None, dim: int) -> AbstractContextManager:
+    return nullcontext() if outputs is None else numpyro.plate(*outputs, dim=dim)
 
 
 def linear(
     x: Array,
     spec: Spec,
-    outputs: int | None = None,
+    outputs: Outputs | None = None,
     loc: Array | float = 0.0,
     scale: Array | float = 1.0,
     *,
@@ -54,7 +57,7 @@ def linear(
 def polynomial(
     x: Array,
     spec: Spec,
-    outputs: int | None = None,
+    outputs: Outputs | None = None,
     loc: Array | float = 0.0,
     scale: Array | float = 1.0,
     *,
@@ -86,7 +89,7 @@ def polynomial(
 def spline(
     x: Array,
     spec: Spec,
-    outputs: int | None = None,
+    outputs: Outputs | None = None,
     loc: Array | float = 0.0,
     scale: Array | float = 1.0,
     *,
@@ -123,7 +126,7 @@ def spline(
 def gaussian_process(
     x: Array,
     spec: Spec,
-    outputs: int | None = None,
+    outputs: Outputs | None = None,
     loc: Array | float = 0.0,
     scale: Array | float = 1.0,
     *,
@@ -157,7 +160,7 @@ def gaussian_process(
 def horseshoe(
     x: Array,
     spec: Spec,
-    outputs: int | None = None,
+    outputs: Outputs | None = None,
     loc: Array | float = 0.0,
     scale: Array | float = 1.0,
     *,
@@ -194,7 +197,7 @@ def _slab(width: float) -> Distribution:
 def mlp(
     x: Array,
     spec: Spec,
-    outputs: int | None = None,
+    outputs: Outputs | None = None,
     loc: Array | float = 0.0,
     scale: Array | float = 1.0,
     *,

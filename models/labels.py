@@ -41,7 +41,7 @@ def softmax_regression(
     function to all outputs changes nothing, so only differences of weights are identified by the data; the prior,
     the same for every label, identifies the rest.
     """
-    f = hypothesis(x, spec, spec.classes)
+    f = hypothesis(x, spec, ("label", spec.classes))
     with numpyro.plate("row", spec.rows, dim=-1):
         return numpyro.sample("y", dist.Categorical(logits=f), obs=y)
 

@@ -77,7 +77,7 @@ def mixture_of_regressions(
     k = whole("k", k)
     prior = dist.Dirichlet(jnp.full(k, positive("concentration", concentration)))
     pi = numpyro.sample("pi", prior, infer={"event_dims": ["component"]})
-    f = hypothesis(x, spec, k, spec.y_loc, spec.y_scale)
+    f = hypothesis(x, spec, ("component", k), spec.y_loc, spec.y_scale)
     with numpyro.plate("component", k, dim=-1):
         sigma = numpyro.sample("sigma", width(spec.y_scale / 2))
     with numpyro.plate("row", spec.rows, dim=-1):

@@ -50,9 +50,9 @@ def test_gaussian_process_has_its_kernel():
     np.testing.assert_allclose(np.array(basis).T @ np.array(basis), kernel, atol=1e-3 * 1.5**2)
 
 
-@pytest.mark.parametrize("outputs", [None, 3])
+@pytest.mark.parametrize("outputs", [None, ("label", 3)])
 def test_horseshoe_by_hand(outputs):
-    shape = () if outputs is None else (outputs,)
+    shape = () if outputs is None else outputs[1:]
     b, tau, c = RNG.normal(size=shape), np.full(shape, 0.2), np.full(shape, 1.7)
     lam, z = RNG.random((*shape, 2)) * 3, RNG.normal(size=(*shape, 2))
     f, density = at(horseshoe, {"b": b, "tau": tau, "c": c, "lambda": lam, "z": z}, outputs=outputs)

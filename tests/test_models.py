@@ -127,7 +127,7 @@ def test_softmax_with_a_hidden_layer_by_hand(proved):
     ids=["linear", "polynomial", "mlp"],
 )
 def test_every_prior_of_a_hypothesis_can_be_replaced(hypothesis, sites):
-    for outputs in (None, 2):
+    for outputs in (None, ("label", 2)):
         for site in sites:
             tight = partial(hypothesis, **{site: dist.Normal(7.0, 1e-6)})
             with jax.enable_x64(True), handlers.trace() as trace, handlers.seed(rng_seed=0):

@@ -13,7 +13,7 @@ from .frame import frame_summary
 from .stream import is_stream, summarise
 from .structure import Structure, blank, structure
 from .summary import Summary
-from .table import check_columns, few, kinds_of, name_classes, read_labels, read_response
+from .table import Schema, check_columns, few, kinds_of, name_classes, read_labels, read_response
 
 
 def evidence(
@@ -29,7 +29,7 @@ def evidence(
             raise DataError("a Summary holds y, target, labels and weights; give them to summarise instead.")
         if not model.takes_kinds:
             summary = summary.of_numbers(model.name)
-        shape = structure(model, blank(len(summary.columns), 2, summary.kinds))
+        shape = structure(model, blank(len(summary.columns), 2, summary.kinds), summary.columns)
         if shape.classes is None and shape.has_y:
             summary = summary.with_response()
     else:
@@ -37,7 +37,7 @@ def evidence(
         summary = frame_summary(x, y, read_y, weights, target=target, full=False, named=named)
         shape = structure(model, blank(len(summary.columns), 2, summary.kinds))
     if jax.process_count() == 1:  # of several, all see the same columns later
-        check_columns(*summary.ends, summary.columns)
+        check_columns(*summary.ends, summary.columns, summary.levels)
     y = summary.few.y
     if summary.labels is None and summary.rows > 0 and np.all(y == y[0]):
         raise DataError(f"the response '{summary.target}' is {y[0]:g} in every row; there is nothing to explain.")
@@ -54,13 +54,15 @@ def evidence(
 
 
 def _read_y(
-    model: Declared, labels: Sequence[Any] | None, y: Any, target: str, levels: tuple[Any, ...]
+    model: Declared, labels: Sequence[Any] | None, y: Any, schema: Schema
 ) -> tuple[np.ndarray, tuple[Any, ...] | None]:
-    shape = structure(model, blank(len(levels), 2, kinds_of(levels) if model.takes_kinds else ()))
+    levels = schema.levels
+    kinds = kinds_of(levels) if model.takes_kinds else ()
+    shape = structure(model, blank(len(levels), 2, kinds), schema.columns)
     if shape.classes:
         return read_labels([] if y is None else y, _labels_that_columns_say(model, shape, levels, labels))
     if y is not None and shape.has_y:
-        return read_response(y, target), None
+        return read_response(y, schema.target), None
     return np.full(0 if y is None else len(y), -1), ()
 
 

@@ -12,7 +12,7 @@ from .errors import DataError
 from .summary import Part, Summary, summary_of
 from .table import Schema, read_x, row_name
 
-ReadY = Callable[[Any, str, tuple[Any, ...]], tuple[np.ndarray, tuple[Any, ...] | None]]  # of y, its name, x's levels
+ReadY = Callable[[Any, Schema], tuple[np.ndarray, tuple[Any, ...] | None]]  # of y, and x's names and y's
 
 
 def frame_summary(
@@ -42,7 +42,7 @@ def frame_summary(
         index = [columns.index(name) for name in chosen]
         values, columns, levels = values[:, index], chosen, tuple(levels[j] for j in index) if levels else ()
     target = target_name(y, target, columns) if schema is None else schema.target
-    codes, names = read_y(y, target, levels or (None,) * len(columns))
+    codes, names = read_y(y, Schema(columns, target, None, levels or (None,) * len(columns)))
     codes = np.full(len(values), -1) if y is None else codes
     if len(codes) != len(values):
         raise DataError(f"x has {len(values)} rows but y has {len(codes)}; give one y for every row.")

@@ -13,7 +13,7 @@ from .files import Columns, Partition, Pieces, is_dask, of_partition, pieces, to
 from .frame import chosen_columns, frame_summary, refuse_total
 from .progress import bar
 from .summary import Part, Summary, summary_of
-from .table import few, read_labels, read_response
+from .table import Schema, few, read_labels, read_response
 
 
 def summarise(
@@ -90,12 +90,10 @@ def is_stream(data: Any) -> bool:
     return several or isinstance(data, str | Path) or is_dask(data)
 
 
-def _read_y(
-    labels: Sequence[Any] | None, y: Any, target: str, levels: tuple[Any, ...]
-) -> tuple[np.ndarray, tuple[Any, ...] | None]:
+def _read_y(labels: Sequence[Any] | None, y: Any, schema: Schema) -> tuple[np.ndarray, tuple[Any, ...] | None]:
     codes, names = read_labels([] if y is None else y, labels)
-    if labels is None and too_many(names, target):
-        return read_response(y, target), None
+    if labels is None and too_many(names, schema.target):
+        return read_response(y, schema.target), None
     return codes, names
 
 

@@ -1,5 +1,6 @@
 """What a model function declares, read off abstract traces: parameters, data sites, number of labels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -13,7 +14,7 @@ from numpyro import handlers
 from numpyro.distributions import biject_to
 from numpyro.primitives import Messenger
 
-from ..models.spec import Spec
+from ..models.spec import Spec, WrongColumn
 from .declare import Declared
 from .errors import BayeszooError, ModelError
 
@@ -52,9 +53,16 @@ def count(shape: tuple[int, ...]) -> int:
     return count
 
 
-def structure(model: Declared, spec: Spec) -> Structure:
-    """Read the sites off two abstract traces, of one row and of two: what grows is no parameter."""
-    return _structure(model, spec.features, spec.classes, spec.kinds)
+def structure(model: Declared, spec: Spec, columns: Sequence[str] = ()) -> Structure:
+    """Read the sites off two abstract traces, of one row and of two: what grows is no parameter.
+
+    columns: their names, for the error of a model that has no place for one.
+    """
+    try:
+        return _structure(model, spec.features, spec.classes, spec.kinds)
+    except WrongColumn as error:
+        name = f"'{columns[error.column]}'" if len(columns) else f"{error.column} (from 0)"
+        raise ModelError(f"{model.name} {error.takes}, and column {name} {error.holds}.") from None
 
 
 def blank(features: int, classes: int, kinds: tuple[int, ...] = ()) -> Spec:
@@ -106,7 +114,7 @@ def _abstract_sites(model: Declared, spec: Spec, rows: int) -> dict[str, Any]:
 
     try:
         jax.eval_shape(look, jax.random.key(0))
-    except BayeszooError:
+    except (BayeszooError, WrongColumn):
         raise
     except Exception as error:
         # A user's function may fail in any way; what failed, and on what, is said in one sentence.

@@ -223,18 +223,21 @@ def missing(value: Any) -> bool:
         return True
 
 
-def check_columns(low: np.ndarray, high: np.ndarray, columns: Sequence[str]) -> None:
+def check_columns(low: np.ndarray, high: np.ndarray, columns: Sequence[str], levels: tuple[Any, ...]) -> None:
     """Raise DataError for a column that carries no information, or whose size leaves float64.
 
     low, high: least and greatest value of each column, NaN of one that has none.
     """
-    for name, least, most in zip(columns, low.tolist(), high.tolist(), strict=True):
+    for name, names, least, most in zip(
+        columns, levels or (None,) * len(columns), low.tolist(), high.tolist(), strict=True
+    ):
         if name == "row":
             raise DataError("a column is named 'row', as the rows of every answer are; rename it.")
         if np.isnan(least):
             raise DataError(f"column '{name}' has no value at all; leave it out.")
         if least == most:
-            raise DataError(f"column '{name}' is constant ({least:g} in every row); leave it out.")
+            said = repr(names[int(least)]) if isinstance(names, tuple) else f"{least:g}"
+            raise DataError(f"column '{name}' is constant ({said} in every row); leave it out.")
         if max(abs(least), abs(most)) > EXTREME or most - least < 1 / EXTREME:
             raise DataError(f"column '{name}' spans {least:g} to {most:g}; give it in another unit.")
 

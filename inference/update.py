@@ -11,7 +11,7 @@ from .frame import frame_summary
 from .stream import is_stream, streamed
 from .structure import Structure
 from .summary import Summary
-from .table import read_labels, read_response
+from .table import Schema, read_labels, read_response
 
 if TYPE_CHECKING:
     from .fit import Fit
@@ -44,7 +44,7 @@ def update(fit: "Fit", x: Any, y: Any, weights: Any) -> "Fit":
     return fit.refit(fit.model, total if in_files else replace(total, sources=None))
 
 
-def _read_y(shape: Structure, y: Any, target: str, levels: tuple[Any, ...]) -> tuple[np.ndarray, tuple | None]:
+def _read_y(shape: Structure, y: Any, schema: Schema) -> tuple[np.ndarray, tuple | None]:
     if y is None or not shape.has_y:
         return np.full(0 if y is None else len(y), -1), ()
-    return read_labels(y) if shape.classes else (read_response(y, target), None)
+    return read_labels(y) if shape.classes else (read_response(y, schema.target), None)

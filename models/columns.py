@@ -10,7 +10,7 @@ import numpyro.distributions as dist
 from jax import Array
 from numpyro.distributions import Distribution, constraints
 
-from .spec import NUMBER, Spec
+from .spec import NUMBER, Spec, WrongColumn
 
 
 class Columns(Distribution):
@@ -59,13 +59,12 @@ def names(kinds: Sequence[int]) -> list[int]:
     return [j for j, kind in enumerate(kinds) if kind > NUMBER]
 
 
-def only_names(kinds: Sequence[int], model: str) -> None:
-    """ValueError where a column holds numbers."""
+def only_names(kinds: Sequence[int]) -> None:
+    """WrongColumn where a column holds numbers."""
     if len(names(kinds)) < len(kinds):
         column = next(j for j, kind in enumerate(kinds) if kind <= NUMBER)
-        raise ValueError(
-            f"{model} takes columns of names, and column {column} (from 0) holds numbers; make it text or a category, "
-            "as by .astype(str)"
+        raise WrongColumn(
+            "takes columns of names", column, "holds numbers; make it text or a category, as by .astype(str)"
         )
 
 

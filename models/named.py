@@ -27,7 +27,7 @@ def categorical_naive_bayes(
     (Murphy 2022, section 9.3.2.) theta_kj ~ Dirichlet(alpha, ...): averaged over its posterior, this is smoothing by
     alpha. Site ``theta_j`` is column j's, (label, name), names in their sorted order or that of the category.
     """
-    only_names(kinds, "categorical_naive_bayes")
+    only_names(kinds)
     prior = dist.Dirichlet(jnp.full(spec.classes, positive("concentration", concentration)))
     pi = numpyro.sample("pi", prior, infer={"event_dims": ["label"]})
     theta = shares(spec, kinds, spec.classes, float(positive("alpha", alpha)))
@@ -51,7 +51,7 @@ def latent_class(
     Latent class analysis (Lazarsfeld and Henry 1968). Priors as in categorical_naive_bayes.
     k: number of classes; by default as many as there are label names, or 2.
     """
-    only_names(kinds, "latent_class")
+    only_names(kinds)
     of = replace(spec, classes=spec.classes if k is None else whole("k", k))
     return categorical_naive_bayes(x, y, spec=of, kinds=kinds, concentration=concentration, alpha=alpha)
 
@@ -113,7 +113,7 @@ def dawid_skene(
     them categories of one list. Site theta: shape (feature, label, label_2): rater,
     truth, said.
     """
-    only_names(kinds, "dawid_skene")
+    only_names(kinds)
     k = max(kinds)
     if min(kinds) < k:
         raise ValueError(

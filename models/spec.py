@@ -38,6 +38,14 @@ class Spec:
 NUMBER, COUNT = 0, -1
 
 
+class WrongColumn(ValueError):
+    """A model has no place for a column: what it takes, which column, from 0, and what that holds and should."""
+
+    def __init__(self, takes: str, column: int, holds: str) -> None:
+        super().__init__(f"it {takes}, and column {column} (from 0) {holds}")
+        self.takes, self.column, self.holds = takes, column, holds
+
+
 def positive(name: str, value: Any, length: int = 1) -> np.ndarray:
     """A positive hyperparameter, one number or ``length`` of them; ValueError for anything else."""
     try:

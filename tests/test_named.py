@@ -104,8 +104,12 @@ def test_what_holds_no_names_or_others_is_said():
         fit.assign(MIXED[:3].assign(island="Atlantis"))
     with pytest.raises(DataError, match="row 0, column 'visits' is -1, but it held counts"):
         fit.assign(MIXED[:3].assign(visits=-1))
-    with pytest.raises(ModelError, match=r"column 1 .from 0. holds numbers; make it text"):
+    with pytest.raises(
+        ModelError, match="takes columns of names, and column 'bill_length_mm' holds numbers; make it text"
+    ):
         mle(categorical_naive_bayes, PENGUINS[["island", "bill_length_mm"]], SPECIES)
+    with pytest.raises(DataError, match=r"column 'island' is constant .'here' in every row."):
+        mle(categorical_naive_bayes, PENGUINS[["island", "sex"]].assign(island="here"), SPECIES)
     with pytest.raises(DataError, match="column 'island' holds 'Torgersen' in row 0, which is no number"):
         mle(gaussian_naive_bayes, MIXED, SPECIES)
     with pytest.raises(DataError, match=r"column .island. holds names .Biscoe, Dream, Torgersen., and gaussian"):

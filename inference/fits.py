@@ -8,6 +8,7 @@ import numpy as np
 
 from .arithmetic import arithmetic
 from .fit import Fit
+from .importance import normal_verdict
 from .modes import search, whitening
 from .problem import Problem
 from .table import whole
@@ -77,7 +78,8 @@ def laplace(
     """Independent draws of Normal(mode, H^-1) in unconstrained space, H the Hessian of -log posterior there.
 
     MacKay 2003, chapter 27. Arguments as in mle; chains x draws independent draws. Right where the posterior is near a
-    normal; where it is not, as for the scale of few groups, far too wide or narrow without a word: compare with nuts.
+    normal; warns (FitWarning) where it is far from one, as for the scale of few groups, by the diagnostic ``normal_k``,
+    the Pareto k of its importance weights (Yao et al. 2018).
     """
     seed, chains, draws = whole(seed, "seed", 0), whole(chains, "chains", 1), whole(draws, "draws", 1)
     with arithmetic():
@@ -85,5 +87,6 @@ def laplace(
         mode, _ = search(problem, seed, prior=True, jacobian=True)
         noise = np.random.default_rng(seed).normal(size=(chains * draws, problem.shape.size))
         vectors = mode.vector + noise @ whitening(problem, mode).T
+        told, said = normal_verdict(problem, vectors, -0.5 * (noise**2).sum(axis=1), seed)
         refit = partial(laplace, seed=seed, chains=chains, draws=draws, compress=compress)
-        return problem.fit(refit, vectors, chains, mode.diagnostics, mode.warning)
+        return problem.fit(refit, vectors, chains, mode.diagnostics | told, [*mode.warning, *said])

@@ -20,6 +20,7 @@ from .arithmetic import arithmetic
 from .declare import Declared
 from .errors import DataError
 from .fit import Fit
+from .importance import normal_verdict
 from .joint import Rows
 from .minibatch import Tangent
 from .modes import search, whitening
@@ -78,7 +79,8 @@ def svi(
     """Independent draws of the normal that maximises the ELBO in unconstrained space (Kucukelbir et al. 2017).
 
     A full-covariance normal in v, where vector = mode + L v, so it starts as the Laplace approximation. Adam with a
-    falling rate for ``steps`` steps. Arguments as in laplace. Warns where the ELBO was still rising at the end.
+    falling rate for ``steps`` steps. Arguments as in laplace. Warns where the ELBO was still rising at the end, and
+    where the posterior is far from a normal, as laplace does.
     batch: rows a step, drawn anew for each, where the likelihood of all rows is too much for one (Hoffman et al. 2013;
     see bayeszoo.inference.minibatch). The device then holds a sample or some batches, never all rows. Where fewer rows
     have the same likelihood, each step takes all of these.
@@ -112,8 +114,12 @@ def svi(
         normal = optimiser.guide.get_posterior(optimiser.get_params(state))
         v = np.asarray(normal.sample(jax.random.key(seed + 1), (chains * draws,)))
         diagnostics, said = elbo_verdict(np.concatenate(losses))
+        vectors = centre + v @ whiten.T
+        if rows is not None:  # batches: all rows are not at hand
+            told, far = normal_verdict(problem, vectors, np.asarray(normal.log_prob(v)), seed)
+            diagnostics, said = diagnostics | told, said + far
         refit = partial(svi, seed=seed, chains=chains, draws=draws, steps=steps, batch=batch, compress=compress)
-        return problem.fit(refit, centre + v @ whiten.T, chains, diagnostics, said)
+        return problem.fit(refit, vectors, chains, diagnostics, said)
 
 
 def _batches(problem: Problem, batch: int, seed: int) -> tuple[Callable[[], Iterator[Rows]], Iterator[Rows]]:

@@ -34,11 +34,12 @@ def check(fit: "Fit", tree: xr.DataTree | None = None) -> pd.DataFrame:
     """The checks an experienced Bayesian would run, a row each: name, value, threshold, passed, advice.
 
     Of NUTS: R-hat, effective sample sizes, divergences, E-BFMI, modes visited. Of any posterior: Pareto k of
-    leave-one-out, calibration of leave-one-out predictions, conflict of prior and data. Of a point fit: its gap.
+    leave-one-out, calibration of leave-one-out predictions, conflict of prior and data. Of Laplace and SVI: how near
+    to a normal it is. Of a point fit: its gap.
     tree: the fit's ``to_arviz()``, where it is at hand. Checks that need rows or draws are left out where none are.
     """
     tree = fit.to_arviz() if tree is None else tree
-    found = [*_point(fit), *_sampling(fit, tree), *_left_out(fit, tree), *_prior(fit, tree)]
+    found = [*_point(fit), *_normal(fit), *_sampling(fit, tree), *_left_out(fit, tree), *_prior(fit, tree)]
     return pd.DataFrame(found, columns=Check._fields)
 
 
@@ -47,6 +48,13 @@ def _point(fit: "Fit") -> Iterator[Check]:
         gap = fit.diagnostics["gap"]
         advice = "the optimiser is at the mode." if gap <= 1e-6 else "the optimiser stopped early; scale the columns."
         yield Check("nats to the mode", gap, "at most 1e-06", gap <= 1e-6, advice)
+
+
+def _normal(fit: "Fit") -> Iterator[Check]:
+    if "normal_k" in fit.diagnostics:
+        k = fit.diagnostics["normal_k"]
+        advice = "a normal stands well for the posterior." if k <= 0.7 else "a normal is not the posterior: use nuts."
+        yield Check("Pareto k of the normal", k, "at most 0.7", k <= 0.7, advice)
 
 
 def _sampling(fit: "Fit", tree: xr.DataTree) -> Iterator[Check]:

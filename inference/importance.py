@@ -1,0 +1,35 @@
+"""How well a normal stands for the posterior, by the importance weights of its draws."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .modes import prior_scale
+from .optimise import value_at
+
+if TYPE_CHECKING:
+    from .problem import Problem
+
+LOOKED = 200  # draws whose weights are looked at
+FAR = 1.0  # Pareto k from which on the weights have no mean
+
+
+def normal_verdict(
+    problem: "Problem", vectors: np.ndarray, log_normal: np.ndarray, seed: int
+) -> tuple[dict[str, float], list[str]]:
+    """Pareto k of posterior over normal at its draws, as diagnostic ``normal_k``, and a warning where it is above FAR.
+
+    (Yao et al. 2018, algorithm 1.) vectors: unconstrained draws, (draw, size); log_normal: their log density under the
+    normal, but for a constant. Below 0.5 the normal is near the posterior; above 0.7 it is not, in all parameters taken
+    together, though single ones may be right.
+    """
+    from arviz_stats.base import array_stats
+
+    scale = prior_scale(problem.prior_draws(seed))
+    target = {"prior": True, "jacobian": True, **problem.keywords}
+    some = vectors[:LOOKED]
+    log_p = np.array([value_at(vector, scale, problem.spec, problem.rows, **target) for vector in some])
+    _, k = array_stats.psislw(log_normal[:LOOKED] - log_p)  # of log-likelihoods, whose signs it turns itself
+    k = float(k)
+    said = f"the posterior is far from a normal (Pareto k of its draws {k:.1f}, above {FAR:g}): compare with nuts."
+    return {"normal_k": k}, [said] if k > FAR else []

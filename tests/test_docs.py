@@ -17,5 +17,6 @@ def test_every_public_name_is_on_one_api_page():
         for name, value in vars(room).items()
         if not name.startswith("_") and not isinstance(value, ModuleType)
     }
-    assert not public - set(told)
+    missing = public - set(told)
+    assert missing == set()
     assert len(told) == len(set(told))

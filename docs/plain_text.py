@@ -14,7 +14,7 @@ class PlainText(griffe.Extension):
 
 
 def as_html(text: str) -> str:
-    """Paragraphs, in which a line that is much shorter than the page ends where it ends in the docstring."""
-    text = re.sub(r"(?<=.{85})\n(?=\S)", " ", html.escape(text, quote=False))
+    """Paragraphs, in which a short line ends where it ends in the docstring, and ``name: ...`` begins a line."""
+    text = re.sub(r"(?<=.{85})\n(?!\s|[\w^]+(, \w+)*(:| ~) |Raises )", " ", html.escape(text, quote=False))
     text = re.sub(r"``(.+?)``", r"<code>\1</code>", text).replace("\n", "<br>")
     return "".join(f"<p>{paragraph}</p>" for paragraph in text.split("<br><br>"))

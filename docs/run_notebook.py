@@ -10,7 +10,7 @@ from nbclient.exceptions import CellTimeoutError
 
 HOME = Path(__file__).parents[1]
 NOTEBOOKS = sorted((HOME / "notebooks").glob("*.py"))
-SECONDS = 900  # of each notebook; the longest takes 100 on two idle cores, and a busy machine needs several times that
+SECONDS = 900  # of each notebook; the longest took 340 on two cores that were busy with other things, too
 STRICT = nbformat.v4.new_code_cell(  # as pytest has it in its own process; the kernel may warn of itself
     "import warnings\nwarnings.simplefilter('error')\nwarnings.filterwarnings('ignore', module='ipykernel')"
 )

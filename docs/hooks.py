@@ -37,18 +37,18 @@ def pages(path: Path) -> dict[str, str | bytes]:
     """A notebook as Markdown, and its pictures, by file name; it runs if it did not since it was written."""
     if not kept(path).exists() or kept(path).stat().st_mtime < path.stat().st_mtime:
         run(path)
-    text, pictures, heading = [], {}, ""
+    text, pictures, headings = [], {}, [path.stem]
     for cell in nbformat.read(kept(path), as_version=4).cells:
         if cell.cell_type == "markdown":
             text.append(cell.source)
-            heading = re.findall(r"^#+ (.*)", cell.source, re.MULTILINE)[-1:] or heading
+            headings += re.findall(r"^#+ (.*)", cell.source, re.MULTILINE)
             continue
         text.append(f"```python\n{cell.source}\n```")
         for output in cell.outputs:
             if "image/png" in output.get("data", ()):
                 name = f"{path.stem}_{len(pictures) + 1}.png"
                 pictures[name] = base64.b64decode(output.data["image/png"])
-                text.append(f"![{heading[0]}]({name})")
+                text.append(f"![{headings[-1]}]({name})")
             elif output.get("name") != "stderr":  # where progress bars are
                 said = output.text if output.output_type == "stream" else output.data["text/plain"]
                 text.append(f"```text\n{said.rstrip()}\n```")

@@ -28,8 +28,8 @@ class Fit:
     derived: the model's deterministic sites, likewise.
     summary: of the table it was fitted to. sample_stats: name -> (chain, draw), of NUTS.
     refit: the fitter with all but model and data bound, as ``update`` runs it again.
-    diagnostics: numbers by name. needs_rows: whether moments
-    alone would not do; compression: which rows the fit ran on, and why.
+    diagnostics: numbers by name. needs_rows: whether moments alone would not do.
+    compression: which rows the fit ran on, and why.
     warnings: whole sentences, empty where nothing speaks against the fit.
     """
 

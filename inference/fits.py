@@ -8,7 +8,7 @@ import numpy as np
 
 from .arithmetic import arithmetic
 from .fit import Fit
-from .importance import normal_verdict
+from .importance import LOOKED, normal_verdict
 from .modes import search, whitening
 from .problem import Problem
 from .table import whole
@@ -85,8 +85,8 @@ def laplace(
     with arithmetic():
         problem = Problem(model, x, y, target=target, labels=labels, weights=weights, compression=compress)
         mode, _ = search(problem, seed, prior=True, jacobian=True)
-        noise = np.random.default_rng(seed).normal(size=(chains * draws, problem.shape.size))
+        noise = np.random.default_rng(seed).normal(size=(max(chains * draws, LOOKED), problem.shape.size))
         vectors = mode.vector + noise @ whitening(problem, mode).T
         told, said = normal_verdict(problem, vectors, -0.5 * (noise**2).sum(axis=1), seed)
         refit = partial(laplace, seed=seed, chains=chains, draws=draws, compress=compress)
-        return problem.fit(refit, vectors, chains, mode.diagnostics | told, [*mode.warning, *said])
+        return problem.fit(refit, vectors[: chains * draws], chains, mode.diagnostics | told, [*mode.warning, *said])

@@ -10,7 +10,8 @@ from .optimise import value_at
 if TYPE_CHECKING:
     from .problem import Problem
 
-LOOKED = 200  # draws whose weights are looked at
+LOOKED = 200  # draws whose weights are looked at, made even where fewer are asked for
+NOTHING = 1e3  # nats below the most probable draw, of one that has no density
 FAR = 1.0  # Pareto k from which on the weights have no mean
 
 
@@ -29,6 +30,7 @@ def normal_verdict(
     target = {"prior": True, "jacobian": True, **problem.keywords}
     some = vectors[:LOOKED]
     log_p = np.array([value_at(vector, scale, problem.spec, problem.rows, **target) for vector in some])
+    log_p = np.maximum(log_p, log_p.max() - NOTHING)
     _, k = array_stats.psislw(log_normal[:LOOKED] - log_p)  # of log-likelihoods, whose signs it turns itself
     k = float(k)
     said = f"the posterior is far from a normal (Pareto k of its draws {k:.1f}, above {FAR:g}): compare with nuts."

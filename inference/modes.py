@@ -43,9 +43,9 @@ def search(
     draws = problem.prior_draws(seed)
     scale = prior_scale(draws)
     starts = _prior_starts(draws)
-    if not prior:
-        check_effect(starts[0], scale, problem.spec, problem.rows, **target)
     few, part = few_rows(problem)
+    if not prior:
+        check_effect(starts[0], scale, problem.spec, (few, problem.rows), **target)
     numbered = enumerate(starts)
     least, most = (DRAWS[1], DRAWS[1]) if every else DRAWS
     hidden = problem.rows.y.shape[0] < problem.rows.x.shape[0]

@@ -180,19 +180,25 @@ def value_at(vector: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, **ta
     return -float(value) if np.isfinite(value) else -np.inf
 
 
-def check_effect(start: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, **target: object) -> None:
-    """Raise NoMaximumError for a parameter that the likelihood does not read: its prior alone says anything of it."""
-    u = start / scale
-    gradients = [
-        np.asarray(_value_and_gradient(jnp.asarray(place), scale, spec, rows, **target)[1]) for place in (u, u + 0.1)
-    ]
-    free = split(np.abs(gradients).sum(axis=0), target["shape"].sites)
-    idle = next((name for name, gradient in free.items() if gradient.size and np.all(gradient == 0)), None)
-    if idle is not None:
-        raise NoMaximumError(
-            f"the likelihood does not depend on '{idle}' but through the priors of other sites, so it has no most "
-            "likely value; use map_estimate or nuts."
-        )
+def check_effect(start: np.ndarray, scale: np.ndarray, spec: Spec, tables: tuple[Rows, ...], **target: object) -> None:
+    """Raise NoMaximumError for a parameter that the likelihood does not read: its prior alone says anything of it.
+
+    tables: few rows, which mostly tell that all is read, and all rows.
+    """
+    u, idle = start / scale, ""
+    for rows in tables:
+        gradients = [
+            np.asarray(_value_and_gradient(jnp.asarray(place), scale, spec, rows, **target)[1])
+            for place in (u, u + 0.1)
+        ]
+        free = split(np.abs(gradients).sum(axis=0), target["shape"].sites)
+        idle = next((name for name, gradient in free.items() if gradient.size and np.all(gradient == 0)), None)
+        if idle is None:
+            return
+    raise NoMaximumError(
+        f"the likelihood does not depend on '{idle}' but through the priors of other sites, so it has no most likely "
+        "value; use map_estimate or nuts."
+    )
 
 
 def find_mode(

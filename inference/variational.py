@@ -20,7 +20,7 @@ from .arithmetic import arithmetic
 from .declare import Declared
 from .errors import DataError
 from .fit import Fit
-from .importance import normal_verdict
+from .importance import LOOKED, normal_verdict
 from .joint import Rows
 from .minibatch import Tangent
 from .modes import search, whitening
@@ -112,14 +112,14 @@ def svi(
             state, part = advance(several, state, rows, batches, centre, whiten, problem.spec, of_all)
             losses.append(np.asarray(part))
         normal = optimiser.guide.get_posterior(optimiser.get_params(state))
-        v = np.asarray(normal.sample(jax.random.key(seed + 1), (chains * draws,)))
+        v = np.asarray(normal.sample(jax.random.key(seed + 1), (max(chains * draws, LOOKED),)))
         diagnostics, said = elbo_verdict(np.concatenate(losses))
         vectors = centre + v @ whiten.T
         if rows is not None:  # batches: all rows are not at hand
             told, far = normal_verdict(problem, vectors, np.asarray(normal.log_prob(v)), seed)
             diagnostics, said = diagnostics | told, said + far
         refit = partial(svi, seed=seed, chains=chains, draws=draws, steps=steps, batch=batch, compress=compress)
-        return problem.fit(refit, vectors, chains, diagnostics, said)
+        return problem.fit(refit, vectors[: chains * draws], chains, diagnostics, said)
 
 
 def _batches(problem: Problem, batch: int, seed: int) -> tuple[Callable[[], Iterator[Rows]], Iterator[Rows]]:

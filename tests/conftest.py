@@ -1,9 +1,15 @@
 """``pytest --record FILE`` writes down how near models came to their oracles, for the zoo's catalogue."""
 
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
+
+# Workers, kernels of notebooks and other processes that tests start share what one of them compiled.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "programs"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 
 def pytest_addoption(parser):

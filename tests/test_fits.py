@@ -7,8 +7,14 @@ import numpy as np
 import numpyro
 import pandas as pd
 import pytest
-from bayeszoo.inference import FitWarning, ModelError, NoMaximumError, laplace, map_estimate, mle, nuts, with_sites
-from bayeszoo.models import fixed_variance_mixture, gaussian_naive_bayes, linear_regression, softmax_regression
+from bayeszoo.inference import FitWarning, ModelError, NoMaximumError, laplace, map_estimate, mle, nuts, svi, with_sites
+from bayeszoo.models import (
+    fixed_variance_mixture,
+    gaussian_naive_bayes,
+    hierarchical_regression,
+    linear_regression,
+    softmax_regression,
+)
 from bayeszoo.workflow import datasets
 from numpyro import distributions as dist
 from scipy.special import logsumexp
@@ -229,3 +235,17 @@ def test_hidden_labels_far_from_the_origin():
     y = pd.Series(label).astype(object).where(np.arange(600) > 2, None)
     near, far = (mle(gaussian_naive_bayes, x + offset, y).diagnostics["log_density"] for offset in (0.0, 1e6))
     assert far == pytest.approx(near, abs=1e-5)
+
+
+def test_a_normal_that_is_far_from_the_posterior_says_so():
+    """The scale of three groups has a funnel, in which a normal is nowhere right; a line's posterior is near one."""
+    groups = pd.DataFrame({"group": list("abc") * 20, "u": np.random.default_rng(0).normal(size=60)})
+    y = groups["u"] + np.random.default_rng(1).normal(size=60)
+    near = laplace(linear_regression, groups[["u"]], y)
+    assert near.diagnostics["normal_k"] < 0.7
+    assert near.warnings == ()
+    for fitter, more in ((laplace, {}), (svi, {"steps": 500})):
+        with pytest.warns(FitWarning, match="far from a normal .Pareto k of its draws"):
+            far = fitter(hierarchical_regression, groups, y, draws=10, chains=1, **more)
+        assert far.diagnostics["normal_k"] > 1
+        assert far.draws_shape == (1, 10)

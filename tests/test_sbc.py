@@ -39,18 +39,21 @@ def test_a_broken_copy_is_found_out(wrong):
     assert {fitter for fitter, _ in failed(ranks)} == {"nuts", "laplace", "svi"}
 
 
+@pytest.mark.long
 def test_nuts_is_calibrated_and_laplace_is_not_for_a_scale():
     ranks = calibrate(linear_regression, fitters=("nuts", "laplace"), simulations=400)
     assert {quantity for fitter, quantity in failed(ranks) if fitter == "nuts"} == set()
     assert ("laplace", "sigma") in failed(ranks)
 
 
+@pytest.mark.long
 def test_hidden_labels_are_calibrated_in_what_their_names_do_not_change():
     ranks = calibrate(fixed_variance_mixture, fitters=("nuts",), simulations=200, hidden=True, labels=2)
     assert set(ranks["nuts"]) == {"log likelihood", "log density of the first row"}
     assert failed(ranks) == set()
 
 
+@pytest.mark.long
 def test_one_model_is_calibrated_with_labels_known_and_then_hidden():
     """What one program keeps must not meet the other; names are one kind of column."""
     for hidden in (False, True):

@@ -37,12 +37,12 @@ def plot_accuracy_coverage(fit: "Fit", probability: np.ndarray) -> Figure:
     for error, marker in zip(ERRORS, "os", strict=True):
         good = np.flatnonzero(1 - accuracy <= error)
         if len(good):
-            name = f"at most {error:.0%} wrong: {coverage[good[-1]]:.0%} named"
+            name = f"at most {100 * error:g} % wrong: {100 * coverage[good[-1]]:.0f} % named"
             axis.plot(coverage[good[-1]], accuracy[good[-1]], marker, color="black", ms=6, label=name)
     shown = coverage >= 0.1  # of few rows, nothing is known
     axis.set_ylim(min(accuracy[shown].min(), low[shown].min()) - 0.01, 1.005)
     axis.set(xlim=(0, 1.02), xlabel="share of rows that keep their label", ylabel="share of those that is right")
-    axis.legend(fontsize="small", loc="lower left")
+    axis.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2, frameon=False)
     return figure
 
 
@@ -59,5 +59,5 @@ def plot_label_uncertainty(unsure: xr.Dataset) -> Figure:
     axis.bar(at, aleatoric, width=0.9, color="C0", alpha=0.5, label="aleatoric: stays")
     axis.bar(at, epistemic, width=0.9, bottom=aleatoric, color="C1", label="epistemic: goes with more rows")
     axis.set(xlim=(-0.6, len(rows) - 0.4), xlabel="rows, the least sure first", ylabel="nats", xticks=[])
-    axis.legend(fontsize="small", loc="upper right")
+    axis.legend(fontsize="small", loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
     return figure

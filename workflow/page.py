@@ -37,6 +37,11 @@ class Case:
         return label_uncertainty(self.fit, self.fit.x)
 
     @property
+    def answers_x(self) -> bool:
+        """Whether the model answers P(x)."""
+        return self.fit.shape.generative and bool(self.fit.shape.classes or not self.fit.shape.has_y)
+
+    @property
     def known(self) -> np.ndarray:
         """Which rows have a label that is known."""
         labelled = self.fit.shape.has_y and self.fit.shape.classes

@@ -130,7 +130,8 @@ def _predictive(case: Case) -> Iterator[Part]:
 PREDICTIVE = {
     "columns by class": "Real rows and what the fit predicts of each class.",
     "response": "The data and draws of the posterior predictive.",
-    "loo-pit": "Where each response lies in what the other rows predict of it: inside the band where calibrated.",
+    "loo-pit": "Where each response lies in what the other rows predict of it: near 0 where calibrated, with the p of a "
+    "test; what speaks against it is marked.",
     "loo-pit of columns": "Where each cell lies in what the other rows, and its own label, predict of it: the line is "
     "inside the band where a column is calibrated, and p is small, and red, where it is not.",
     "mean label posterior": "How rows of each label are taken, on average.",
@@ -156,19 +157,28 @@ def _labels(case: Case) -> Iterator[Part]:
             )
             yield picture(plots.plot_label_calibration(fit, p), "reliability diagrams", calibration)
         yield Part("Least sure rows", frame=_least_sure(case))
-    if fit.shape.generative:
+    elif not fit.shape.generative:
+        yield Part(text=f"{fit.model.name} has no labels and no P(x), so there are no labels or outliers to show.")
+    if case.answers_x:
         found = outliers(fit, fit.x)
         rows = found.log_marginal.values.argsort()[:LISTED]
         table = {"row": rows, "log P(x)": found.log_marginal.values[rows], "tail": found.tail_probability.values[rows]}
-        values = {name: fit.x[rows, j] for j, name in enumerate(fit.schema.columns[:LISTED])}
+        values = {name: _own_names(fit, rows, j) for j, name in enumerate(fit.schema.columns[:LISTED])}
         yield Part(
             "Outliers",
             text="The least probable rows; tail: how rarely the model generates one as improbable.",
             frame=pd.DataFrame({**table, **values}),
         )
-    if fit.shape.generative and fit.shape.classes:
+    if case.answers_x and fit.shape.classes:
         draw = plots.plot_images if label_plots.has_images(fit) else plots.plot_generated
         yield picture(draw(fit), "real and generated rows of each label", "Real and generated rows.", "Generated")
+
+
+def _own_names(fit: "Fit", rows: np.ndarray, j: int) -> list:
+    """Cells of a column of some rows, as names where it holds names."""
+    names = fit.schema.levels[j] if fit.schema.levels else None
+    cells = fit.x[rows, j].tolist()
+    return [names[int(cell)] if cell == cell else "nan" for cell in cells] if isinstance(names, tuple) else cells
 
 
 def _least_sure(case: Case) -> pd.DataFrame:

@@ -29,18 +29,17 @@ def decisions(case: Case) -> Iterator[Part]:
     if not len(fit.x):
         yield Part(text="The rows are not at hand.")
         return
-    has_x = fit.shape.generative and (fit.shape.classes or not fit.shape.has_y)
     if fit.shape.classes:
         p, of = case.label_posterior
         if known.any():
             yield from _rejection(fit, p, of)
             yield from _costs(fit, p[known], fit.y[known])
         yield from _uncertainty(case)
-        if has_x and known.any():
+        if case.answers_x and known.any():
             yield from _shift(fit)
-    if has_x:
-        yield from _missing(fit)
-    if not fit.shape.classes and not has_x:
+    if case.answers_x:
+        yield from _missing(case)
+    if not fit.shape.classes and not case.answers_x:
         yield Part(
             text=f"{fit.model.name} has no label to decide on and no P(x) to fill in cells with; predict(x) gives the "
             "mean, sd and interval of y for a decision on a number."
@@ -52,14 +51,14 @@ def _rejection(fit: "Fit", p: np.ndarray, of: str) -> Iterator[Part]:
     curve = accuracy_coverage_of(p[known], fit.y[known])
     rows = []
     for error in decision_plots.ERRORS:
-        row = {"wrong, at most": f"{error:.0%}"}
+        row = {"wrong, at most": f"{100 * error:g} %"}
         try:
             cost = cost_of_error_on(curve, error=error)
         except QueryError:
             rows.append({**row, "cost for reject": "none", "named": "0 %", "of those right": ""})
             continue
         at = int((curve.cost.values <= cost).sum()) - 1
-        share, right = f"{curve.coverage.values[at]:.1%}", f"{curve.accuracy.values[at]:.1%}"
+        share, right = (f"{100 * float(curve[of][at]):.1f} %" for of in ("coverage", "accuracy"))
         rows.append({**row, "cost for reject": f"{cost:.4g}", "named": share, "of those right": right})
     caption = "The fewer rows keep their label, the surest, the more of those are right."
     yield picture(
@@ -95,9 +94,9 @@ def _costs(fit: "Fit", p: np.ndarray, y: np.ndarray) -> Iterator[Part]:
         changed = int(((p @ cost).argmin(axis=1) != best).sum())
         labels = fit.label_coordinate.tolist()
         yield Part(
-            text=f"Calling {labels[truth]} {labels[said]} is the mistake to expect most. Were it {WORSE} times as bad "
-            f"as any other, {changed} of {len(p)} rows would be called otherwise. In Python, or by a CSV and the verb "
-            "decide:",
+            text=f"Taking {labels[truth]} for {labels[said]} is the mistake to expect most. Were it {WORSE} times as "
+            f"bad as any other, {changed} of {len(p)} rows would be called otherwise. In Python, or by a CSV and the "
+            "verb decide:",
             code=f"labels = {labels}\n"
             "cost = pd.DataFrame(1.0 - np.eye(len(labels)), labels, labels)\n"
             f"cost.loc[{labels[truth]!r}, {labels[said]!r}] = {WORSE}  # a row a label, a column an action\n"
@@ -112,7 +111,7 @@ def _uncertainty(case: Case) -> Iterator[Part]:
     if fit.draws_shape == (1, 1):
         yield Part("What is unsure", text=f"{sure} A point estimate cannot say how much of it more rows would settle.")
         return
-    share = f"More rows like these would settle {epistemic / max(total, 1e-300):.0%} of it: the epistemic part."
+    share = f"More rows like these would settle {100 * epistemic / max(total, 1e-300):.0f} % of it: the epistemic part."
     yield picture(
         decision_plots.plot_label_uncertainty(found),
         "bars of the aleatoric and epistemic uncertainty of the least sure rows",
@@ -158,9 +157,9 @@ def _changed(labels: list, rows: np.ndarray, before: np.ndarray, after: np.ndarr
     return pd.DataFrame({"row": rows, "with the P(y) learnt": called(before), "equally frequent": called(after)})
 
 
-def _missing(fit: "Fit") -> Iterator[Part]:
+def _missing(case: Case) -> Iterator[Part]:
     """Cells that are missing, filled in; and of cells that are not, whether they would have been filled in well."""
-    heading = "Missing cells, filled in"
+    fit, heading = case.fit, "Missing cells, filled in"
     holes = np.flatnonzero(np.isnan(fit.x).any(axis=1))[:LISTED]
     if len(holes):
         yield Part(
@@ -174,17 +173,16 @@ def _missing(fit: "Fit") -> Iterator[Part]:
     except ModelError as error:
         yield Part(heading, text=f"Not to be had: {error}")
         return
-    yield Part(
-        "" if len(holes) else heading,
-        text="One cell a row was hidden and filled in given the others and the label: how many are inside their 90 % "
-        "interval (of counts, at least so many), and the error in standard deviations of the column, where 1 is no "
-        "better than its mean. These rows were in the fit."
-        if len(numbers)
-        else "One cell a row was hidden and filled in given the others and the label. These rows were in the fit.",
-        frame=numbers if len(numbers) else names,
+    given = "the others and the label" if case.known.any() else "the others"
+    how = f"One cell a row was hidden and filled in given {given}; these rows were in the fit."
+    inside = (
+        " Inside: how many are in their 90 % interval, of counts at least so many. Error: in standard deviations of "
+        "the column, where 1 is no better than its mean."
     )
-    if len(numbers) and len(names):
-        yield Part(frame=names)
+    yield Part("" if len(holes) else heading, text=how + (inside if len(numbers) else ""))
+    for frame in (numbers, names):
+        if len(frame):
+            yield Part(frame=frame)
 
 
 def _own_labels(fit: "Fit", rows: np.ndarray) -> list | None:

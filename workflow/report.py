@@ -130,7 +130,7 @@ def _predictive(case: Case) -> Iterator[Part]:
 PREDICTIVE = {
     "columns by class": "Real rows and what the fit predicts of each class.",
     "response": "The data and draws of the posterior predictive.",
-    "loo-pit": "Where each response lies in what the other rows predict of it: near 0 where calibrated, with the p of a "
+    "loo-pit": "Where each response lies in what the other rows predict of it: near 0 where calibrated; p is of a "
     "test; what speaks against it is marked.",
     "loo-pit of columns": "Where each cell lies in what the other rows, and its own label, predict of it: the line is "
     "inside the band where a column is calibrated, and p is small, and red, where it is not.",

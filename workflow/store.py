@@ -83,6 +83,7 @@ def save(fit: Fit, folder: str | Path) -> xr.DataTree:
         tree.to_netcdf(new / "posterior.nc", engine="h5netcdf")
         np.savez(new / "rows.npz", **_arrays(fit))
         (new / "fit.json").write_text(text)
+        (folder / "fit.json").unlink(missing_ok=True)  # files of two fits are no run, whatever interrupts what follows
         for name in FILES:
             (new / name).replace(folder / name)
     return tree

@@ -84,10 +84,11 @@ def _verdict(case: Case) -> Iterator[Part]:
     fit, tree = case.fit, case.tree
     found = list(check(fit, tree).itertuples())
     bad = sum(not one.passed for one in found)
-    summary = "Nothing speaks against this fit." if not bad else f"{bad} of {len(found)} checks want a look."
-    yield Part(
-        text=summary if found else "A point estimate: most checks need draws (nuts, laplace, svi).", checks=found
-    )
+    if found:
+        summary = "Nothing speaks against this fit." if not bad else f"{bad} of {len(found)} checks want a look."
+        yield Part(text=summary, checks=found)
+    if fit.draws_shape == (1, 1):
+        yield Part(text="A point estimate: most checks need draws (nuts, laplace, svi).")
     for sentence in fit.warnings:
         yield Part(text=f"Warning: {sentence}")
 

@@ -6,6 +6,7 @@ Those of ArviZ are PlotCollections, whose figure is ``.viz["figure"].item()``. `
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +71,7 @@ def _pictures(fit: "Fit", tree: xr.DataTree) -> Iterator[tuple[str, Any]]:
         yield "forest", plot_forest(fit)
         yield "trace", plot_trace(fit)
         yield "rank", plot_rank(fit)
-    for _, shown in zip(range(1), predictive(fit, tree), strict=False):
+    for _, shown in islice(predictive(fit, tree), 1):
         yield "predictive", shown
     if fit.shape.generative and fit.shape.classes:
         yield "generated", plot_generated(fit)

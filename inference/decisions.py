@@ -76,14 +76,22 @@ def reject(fit: "Fit", x: Any, *, cost: float) -> xr.Dataset:
 def accuracy_coverage(fit: "Fit", x: Any, y: Any) -> xr.Dataset:
     """How many rows keep a label, and how many of those are right, as the cost of naming none falls.
 
-    x, y: rows that the fit has not seen, with their labels. ``coverage``, ``accuracy`` and ``cost`` along ``kept``, the
-    number of rows that keep their label, the surest first; of equally sure rows, all are kept together.
+    x, y: rows that the fit has not seen, with their labels. Answers as ``accuracy_coverage_of``.
     """
     posterior = np.exp(log_label_posterior(fit, x)).values
     codes, _ = read_labels(y, fit.schema.labels)
     if len(codes) != len(posterior) or np.any(codes < 0):
         raise DataError(f"give a label for each of the {len(posterior)} rows; {int(np.sum(codes >= 0))} have one.")
-    top, right = posterior.max(axis=1), posterior.argmax(axis=1) == codes
+    return accuracy_coverage_of(posterior, codes)
+
+
+def accuracy_coverage_of(probability: np.ndarray, codes: np.ndarray) -> xr.Dataset:
+    """The curve of label probabilities, (rows, labels), against the labels' codes, (rows).
+
+    ``coverage``, ``accuracy`` and ``cost`` along ``kept``, the number of rows that keep their label, the surest first;
+    of equally sure rows, all are kept together.
+    """
+    top, right = probability.max(axis=1), probability.argmax(axis=1) == codes
     order = np.argsort(-top, kind="stable")
     top, right = top[order], np.cumsum(right[order])
     last = np.flatnonzero(np.append(np.diff(top) < 0, True))  # of rows that are equally sure
@@ -97,9 +105,13 @@ def cost_of_error(fit: "Fit", x: Any, y: Any, *, error: float) -> float:
 
     x, y: rows that the fit has not seen. Raises QueryError where even the surest rows are wrong more often.
     """
+    return cost_of_error_on(accuracy_coverage(fit, x, y), error=error)
+
+
+def cost_of_error_on(curve: xr.Dataset, *, error: float) -> float:
+    """``cost_of_error`` on a curve of ``accuracy_coverage``."""
     if isinstance(error, bool) or not isinstance(error, int | float | np.number) or not 0 <= error <= 1:
         raise DataError(f"error is a share of wrong labels between 0 and 1, got {error!r}.")
-    curve = accuracy_coverage(fit, x, y)
     good = curve.cost.values[1 - curve.accuracy.values <= error]
     if not len(good):
         least = float(1 - curve.accuracy.max())

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @partial(jax.jit, static_argnames=("model",))
-def _draw_x(key: Array, params: dict, spec: Any, number: Array, draw: Array, code: Array, *, model: Declared) -> Array:
+def draw_x(key: Array, params: dict, spec: Any, number: Array, draw: Array, code: Array, *, model: Declared) -> Array:
     """x of each row, given its number, which parameter draw it is from and the code of its label."""
 
     def one(number: Array, draw: Array, code: Array) -> Array:
@@ -59,7 +59,7 @@ def generate(fit: "Fit", n: int, *, label: Any = None, seed: int = 0) -> xr.Data
         draws = np.concatenate([rng.choice(len(flat), size=n, p=weights[:, labels.index(one)]) for one in named])
     with jax.enable_x64(True):  # a seed may have 64 bits
         key = jax.random.key(seed)
-    program = partial(_draw_x, key, fit.flat_params, fit.spec, model=fit.model)
+    program = partial(draw_x, key, fit.flat_params, fit.spec, model=fit.model)
     x = np.concatenate(list(in_blocks(program, np.arange(len(codes)), draws, codes)))
     levels = fit.schema.levels or (None,) * x.shape[1]
     columns = [in_own_kind(x[:, j], names) for j, names in enumerate(levels)]

@@ -24,7 +24,7 @@ import numpy as np
 from bayeszoo.inference import map_estimate
 from bayeszoo.models import gaussian_naive_bayes, pca_discriminant
 from bayeszoo.workflow import datasets
-from bayeszoo.workflow.label_plots import plot_images
+from bayeszoo.workflow.plots import plot_images
 from sklearn.ensemble import RandomForestClassifier
 
 digits = datasets.load("digits")

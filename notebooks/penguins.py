@@ -25,9 +25,9 @@ from bayeszoo.inference import cost_of_error, decide, impute, label_uncertainty,
 from bayeszoo.models import gaussian_naive_bayes, quadratic_discriminant, softmax_regression
 from bayeszoo.workflow import datasets
 from bayeszoo.workflow.compare import compare
-from bayeszoo.workflow.label_plots import plot_label_calibration, plot_prior_predictive
-from bayeszoo.workflow.plots import plot_forest, plot_generated
-from bayeszoo.workflow.verdict import check, left_out_label_posterior, smoothed_weights
+from bayeszoo.workflow.left_out import own_label_posterior
+from bayeszoo.workflow.plots import plot_forest, plot_generated, plot_label_calibration, plot_prior_predictive
+from bayeszoo.workflow.verdict import check
 
 columns = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"]
 x, y, _ = datasets.choose_columns(datasets.load("penguins"), "species", columns)
@@ -57,7 +57,7 @@ table = check(fit, tree)
 print(table.to_string())
 assert table.set_index("name").loc["R-hat, the largest", "passed"]
 plot_forest(fit)
-p = left_out_label_posterior(fit, smoothed_weights(tree)[0])
+p, _ = own_label_posterior(fit, tree)
 plot_label_calibration(fit, p)
 plt.show()
 

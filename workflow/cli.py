@@ -126,6 +126,7 @@ def check(
     hidden: Annotated[bool, typer.Option("--hidden", help="hide all labels")] = False,
     seed: Annotated[int, typer.Option(min=0, help="seed of every random choice")] = 0,
     out: Annotated[Path | None, typer.Option(help="folder for pictures; by default runs/check-MODEL")] = None,
+    force: Annotated[bool, typer.Option("--force", help="replace pictures that are there")] = False,
 ) -> None:
     """Calibrate a model's fitters by simulation: fit tables drawn from its own prior, and test the ranks."""
     from functools import partial
@@ -139,6 +140,8 @@ def check(
     function = _model(model)
     folder = out or Path("runs") / f"check-{model}"
     store.check_folder(folder)
+    for fitter in by or FITTERS:
+        runs.refuse_to_replace(folder / f"{fitter}.png", force)
     ranks = calibrate(
         partial(function, **_settings(function, setting or [])),
         fitters=tuple(by or FITTERS),

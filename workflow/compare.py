@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from ..inference.errors import DataError
-from .verdict import left_out_label_posterior, smoothed_weights
+from .left_out import left_out_label_posterior, smoothed_weights
 
 if TYPE_CHECKING:
     from ..inference.fit import Fit

@@ -1,4 +1,4 @@
-"""Pictures of what a fit says of labels and columns, beside those of its parameters in plots.py."""
+"""Pictures of labels: how often they are right, and images of each."""
 
 import re
 from typing import TYPE_CHECKING
@@ -61,31 +61,6 @@ def plot_label_calibration(fit: "Fit", probability: np.ndarray) -> Figure:
     )
     shown_plot = plot_ppc_pava(tree, var_names=[labels[k] for k in shown], backend="matplotlib")
     return shown_plot.viz["figure"].item()
-
-
-def plot_prior_predictive(fit: "Fit", tree: xr.DataTree) -> Figure:
-    """Data (filled) against what the prior alone predicts (line), a panel a column; the prior should be the wider."""
-    drawn = tree["prior_predictive"]
-    if fit.shape.generative:
-        names = list(fit.schema.columns)[:COLUMNS]
-        pairs = [(name, fit.x[:, j], drawn["x"].values[..., j].ravel()) for j, name in enumerate(names)]
-    else:
-        pairs = [(fit.schema.target, fit.y, drawn["y"].values.ravel())]
-    width = min(len(pairs), 3)
-    height = -(-len(pairs) // width)
-    figure, axes = plt.subplots(height, width, figsize=(3.4 * width, 2.2 * height), squeeze=False)
-    for axis in axes.ravel()[len(pairs) :]:
-        axis.set_axis_off()
-    for axis, (name, real, prior) in zip(axes.ravel(), pairs, strict=False):
-        real, prior = real[~np.isnan(real)], prior[np.isfinite(prior)]
-        low, high = np.quantile(prior, [0.01, 0.99])
-        edges = np.linspace(min(low, real.min()), max(high, real.max()), 40)
-        axis.hist(real, edges, density=True, alpha=0.4, label="data")
-        axis.hist(prior, edges, density=True, histtype="step", color="C1", label="prior predictive")
-        axis.set(xlabel=name, yticks=[])
-    axes[0, 0].legend(fontsize="small")
-    figure.tight_layout()
-    return figure
 
 
 def has_images(fit: "Fit") -> bool:

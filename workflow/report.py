@@ -2,26 +2,24 @@
 
 import base64
 import inspect
-import io
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import xarray as xr
-from matplotlib.figure import Figure
 
-from ..inference.decisions import label_uncertainty
 from ..inference.outliers import outliers
 from ..inference.progress import bar
 from . import label_plots, plots
 from .catalogue import answers
 from .diagram import diagram
-from .verdict import check, left_out_label_posterior, smoothed_weights
+from .page import Case, Part, picture
+from .report_decisions import decisions
+from .verdict import check
 
 if TYPE_CHECKING:
     from ..inference.fit import Fit
@@ -31,31 +29,6 @@ LISTED = 5  # rows of a list of rows
 PARAMETERS = 40  # rows of a table of parameters
 
 
-@dataclass(frozen=True)
-class Part:
-    """A piece of a section: text, code, checks, a table, or a picture with what it shows."""
-
-    heading: str = ""
-    text: str = ""
-    code: str = ""
-    checks: Any = ()
-    frame: pd.DataFrame | None = None
-    image: str = ""
-    alt: str = ""
-    caption: str = ""
-
-    @property
-    def table(self) -> Any:
-        if self.frame is None:
-            return None
-        cells = self.frame.map(_cell)
-        return {"columns": list(cells), "rows": [list(row.items()) for _, row in cells.iterrows()]}
-
-    @property
-    def numbers(self) -> list[str]:
-        return [] if self.frame is None else [n for n in self.frame if pd.api.types.is_numeric_dtype(self.frame[n])]
-
-
 def report(fit: "Fit", tree: xr.DataTree | None = None) -> str:
     """The page as HTML that needs no other file: model, verdict, parameters, predictive checks, labels, LOO.
 
@@ -63,30 +36,20 @@ def report(fit: "Fit", tree: xr.DataTree | None = None) -> str:
     """
     from jinja2 import Environment, FileSystemLoader
 
-    tree = fit.to_arviz() if tree is None else tree
+    case = Case(fit, fit.to_arviz() if tree is None else tree)
     sections = []
     with warnings.catch_warnings(), plt.rc_context({"figure.max_open_warning": 0}):
         warnings.simplefilter("ignore")  # what ArviZ warns of, as of high Pareto k, is in the verdict
         for heading, make in bar(SECTIONS.items(), desc="report"):
-            sections.append({"heading": heading, "parts": list(make(fit, tree))})
+            sections.append({"heading": heading, "parts": list(make(case))})
     environment = Environment(loader=FileSystemLoader(TEMPLATE.parent), autoescape=True, trim_blocks=True)
     title = f"{fit.model.name} by {fit.method}"
     subtitle = f"{fit.summary.rows} rows, {len(fit.schema.columns)} columns; it answers {answers(fit.shape)}."
     return environment.get_template(TEMPLATE.name).render(title=title, subtitle=subtitle, sections=sections)
 
 
-def _cell(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _picture(figure: Figure | Any, alt: str, caption: str, heading: str = "") -> Part:
-    file = io.BytesIO()
-    figure.savefig(file, dpi=80, bbox_inches="tight", facecolor="white")
-    plt.close("all")
-    return Part(heading, image=base64.b64encode(file.getvalue()).decode(), alt=alt, caption=caption)
-
-
-def _model(fit: "Fit", tree: xr.DataTree) -> Iterator[Part]:
+def _model(case: Case) -> Iterator[Part]:
+    fit, tree = case.fit, case.tree
     yield Part(code=inspect.cleandoc(fit.model.function.__doc__ or fit.model.name))
     drawn = diagram(fit)
     if isinstance(drawn, str):
@@ -117,95 +80,110 @@ def _quantiles(draws: xr.Dataset) -> pd.DataFrame:
     return frame.iloc[:PARAMETERS]
 
 
-def _verdict(fit: "Fit", tree: xr.DataTree) -> Iterator[Part]:
+def _verdict(case: Case) -> Iterator[Part]:
+    fit, tree = case.fit, case.tree
     found = list(check(fit, tree).itertuples())
     bad = sum(not one.passed for one in found)
-    summary = "Nothing speaks against this fit." if not bad else f"{bad} of {len(found)} checks want a look."
-    yield Part(
-        text=summary if found else "A point estimate: most checks need draws (nuts, laplace, svi).", checks=found
-    )
+    if found:
+        summary = "Nothing speaks against this fit." if not bad else f"{bad} of {len(found)} checks want a look."
+        yield Part(text=summary, checks=found)
+    if fit.draws_shape == (1, 1):
+        yield Part(text="A point estimate: most checks need draws (nuts, laplace, svi).")
     for sentence in fit.warnings:
         yield Part(text=f"Warning: {sentence}")
 
 
-def _parameters(fit: "Fit", tree: xr.DataTree) -> Iterator[Part]:
+def _parameters(case: Case) -> Iterator[Part]:
+    fit, tree = case.fit, case.tree
     if "prior_predictive" in tree:
         caption = "The prior should be wider than the data, and not far from them."
-        yield _picture(
-            label_plots.plot_prior_predictive(fit, tree), "histograms of data and prior predictive", caption, "Prior"
+        yield picture(
+            plots.plot_prior_predictive(fit, tree), "histograms of data and prior predictive", caption, "Prior"
         )
     yield Part("Posterior", frame=_quantiles(tree["posterior"].to_dataset()))
     if fit.draws_shape == (1, 1):
         yield Part(text="A point estimate has no intervals; fit by nuts, laplace or svi to see how sure it is.")
         return
-    yield _picture(plots.plot_forest(fit), "intervals of parameters", "Medians, 50 and 90 % intervals.")
-    for name, figure in plots.mixing(fit):
-        yield _picture(figure, f"{name} plot of the worst-mixing parameters", MIXING[name])
+    yield picture(plots.plot_forest(fit), "intervals of parameters", "Medians, 50 and 90 % intervals.")
+    for name, (draw, caption) in MIXING.items():
+        if name != "pair" or sum(one[0, 0].size for one in fit.posterior().data_vars.values()) > 1:
+            yield picture(draw(fit), f"{name} plot of the worst-mixing parameters", caption)
 
 
-MIXING = {
-    "trace": "Of the parameters that mix worst: chains should look alike.",
-    "rank": "Ranks of their draws: even where chains agree.",
-    "pair": "The two that mix worst; diverging draws, if any, are marked.",
+MIXING: dict[str, tuple[Callable, str]] = {
+    "trace": (plots.plot_trace, "Of the parameters that mix worst: chains should look alike."),
+    "rank": (plots.plot_rank, "Ranks of their draws: even where chains agree."),
+    "pair": (plots.plot_worst_pair, "The two that mix worst; diverging draws, if any, are marked."),
 }
 
 
-def _predictive(fit: "Fit", tree: xr.DataTree) -> Iterator[Part]:
+def _predictive(case: Case) -> Iterator[Part]:
+    fit, tree = case.fit, case.tree
     if "posterior_predictive" not in tree:
         yield Part(text="The rows are not at hand, so what the model predicts of them is not shown.")
         return
     for name, figure in plots.predictive(fit, tree):
-        yield _picture(figure, f"{name} check of the posterior predictive", PREDICTIVE[name])
-        plt.close("all")
+        yield picture(figure, f"{name} check of the posterior predictive", PREDICTIVE[name])
+    if fit.draws_shape == (1, 1):
+        yield Part(text="A point estimate leaves no row out, so what the others predict of each is not shown.")
 
 
 PREDICTIVE = {
     "columns by class": "Real rows and what the fit predicts of each class.",
-    "density": "The data and draws of the posterior predictive.",
-    "rootogram": "Counts that were seen and predicted.",
-    "loo-pit": "Where each response lies in what the other rows predict of it: inside the band where calibrated.",
+    "response": "The data and draws of the posterior predictive.",
+    "loo-pit": "Where each response lies in what the other rows predict of it: near 0 where calibrated; p is of a "
+    "test; what speaks against it is marked.",
+    "loo-pit of columns": "Where each cell lies in what the other rows, and its own label, predict of it: the line is "
+    "inside the band where a column is calibrated, and p is small, and red, where it is not.",
     "mean label posterior": "How rows of each label are taken, on average.",
     "columns": "Real rows and what the fit predicts.",
 }
 
 
-def _labels(fit: "Fit", tree: xr.DataTree) -> Iterator[Part]:
+def _labels(case: Case) -> Iterator[Part]:
+    fit = case.fit
     if not len(fit.x):
         yield Part(text="The rows are not at hand.")
         return
-    known = fit.y >= 0 if fit.shape.has_y and fit.shape.classes else np.zeros(len(fit.x), dtype=bool)
+    known = case.known
     if fit.shape.classes:
-        if "log_likelihood" in tree and fit.draws_shape != (1, 1):
-            p, of = left_out_label_posterior(fit, smoothed_weights(tree)[0]), "rows left out"
-        else:
-            p, of = np.exp(fit.log_label_posterior(fit.x).values), "the rows it was fitted to"
+        p, of = case.label_posterior
         if known.any():
             right = np.mean(p[known].argmax(axis=1) == fit.y[known])
             loss = -np.mean(np.log(np.maximum(p[known, fit.y[known]], 1e-300)))
             yield Part(text=f"Of {of}: accuracy {right:.3f}, log loss {loss:.4f}.")
-            yield _picture(label_plots.plot_confusion(fit, p), "confusion matrix", f"Counts, of {of}.")
+            yield picture(plots.plot_confusion(fit, p), "confusion matrix", f"Counts, of {of}.")
             calibration = (
                 "How often a label is right against how probable it was called, with a band; the line is best."
             )
-            yield _picture(label_plots.plot_label_calibration(fit, p), "reliability diagrams", calibration)
-        yield Part("Least sure rows", frame=_least_sure(fit))
-    if fit.shape.generative:
+            yield picture(plots.plot_label_calibration(fit, p), "reliability diagrams", calibration)
+        yield Part("Least sure rows", frame=_least_sure(case))
+    elif not fit.shape.generative:
+        yield Part(text=f"{fit.model.name} has no labels and no P(x), so there are no labels or outliers to show.")
+    if case.answers_x:
         found = outliers(fit, fit.x)
         rows = found.log_marginal.values.argsort()[:LISTED]
         table = {"row": rows, "log P(x)": found.log_marginal.values[rows], "tail": found.tail_probability.values[rows]}
-        values = {name: fit.x[rows, j] for j, name in enumerate(fit.schema.columns[:LISTED])}
+        values = {name: _own_names(fit, rows, j) for j, name in enumerate(fit.schema.columns[:LISTED])}
         yield Part(
             "Outliers",
             text="The least probable rows; tail: how rarely the model generates one as improbable.",
             frame=pd.DataFrame({**table, **values}),
         )
-    if fit.shape.generative and fit.shape.classes:
-        picture = label_plots.plot_images if label_plots.has_images(fit) else plots.plot_generated
-        yield _picture(picture(fit), "real and generated rows of each label", "Real and generated rows.", "Generated")
+    if case.answers_x and fit.shape.classes:
+        draw = plots.plot_images if label_plots.has_images(fit) else plots.plot_generated
+        yield picture(draw(fit), "real and generated rows of each label", "Real and generated rows.", "Generated")
 
 
-def _least_sure(fit: "Fit") -> pd.DataFrame:
-    unsure = label_uncertainty(fit, fit.x)
+def _own_names(fit: "Fit", rows: np.ndarray, j: int) -> list:
+    """Cells of a column of some rows, as names where it holds names."""
+    names = fit.schema.levels[j] if fit.schema.levels else None
+    cells = fit.x[rows, j].tolist()
+    return [names[int(cell)] if cell == cell else "nan" for cell in cells] if isinstance(names, tuple) else cells
+
+
+def _least_sure(case: Case) -> pd.DataFrame:
+    fit, unsure = case.fit, case.unsure
     rows = unsure.total.values.argsort()[::-1][:LISTED]
     mean = np.exp(fit.log_label_posterior(fit.x[rows]).values)
     draws = np.exp(fit.log_label_posterior(fit.x[rows], draws=True))
@@ -219,7 +197,8 @@ def _least_sure(fit: "Fit") -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def _loo(fit: "Fit", tree: xr.DataTree) -> Iterator[Part]:
+def _loo(case: Case) -> Iterator[Part]:
+    fit, tree = case.fit, case.tree
     if "log_likelihood" not in tree or fit.draws_shape == (1, 1):
         yield Part(text="Leave-one-out needs draws and the log-likelihood of each row; this fit has one or none.")
         return
@@ -236,11 +215,12 @@ def _loo(fit: "Fit", tree: xr.DataTree) -> Iterator[Part]:
     yield Part(text="bayeszoo compare RUN RUN ... sets runs side by side.")
 
 
-SECTIONS: dict[str, Callable[["Fit", xr.DataTree], Iterator[Part]]] = {
+SECTIONS: dict[str, Callable[[Case], Iterator[Part]]] = {
     "Model and data": _model,
     "Verdict": _verdict,
     "Parameters": _parameters,
     "Posterior predictive": _predictive,
     "Labels and rows": _labels,
+    "Decisions": decisions,
     "Leave one out": _loo,
 }

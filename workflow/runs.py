@@ -79,14 +79,18 @@ def predict(
     reject: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="name no label where its chance of being wrong is more")
     ] = None,
+    error_rate: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="name as many labels as leave this share of them wrong"),
+    ] = None,
+    held_out: Annotated[
+        str | None, typer.Option(help="labelled rows for --error-rate; none: the run's own, each left out")
+    ] = None,
     prior: Annotated[
         str | None, typer.Option(help="other label frequencies, as JSON, or 'estimate' to find them in DATA")
     ] = None,
 ) -> None:
     """Print y given each row of a new table, as CSV: a label and P(label) of each, or mean, sd and a 90 % interval."""
-    import numpy as np
-
-    from ..inference import estimate_label_prior, label_posterior_under
     from ..inference.errors import DataError, QueryError
     from . import datasets, store
 
@@ -94,30 +98,100 @@ def predict(
     table = datasets.load(data)
     answer = fit.predict(table)
     if "label" not in answer:
-        if prior is not None or reject is not None:
-            raise QueryError(f"{fit.model.name} has no labels, so --prior and --reject do not apply.")
+        if prior is not None or reject is not None or error_rate is not None:
+            raise QueryError(f"{fit.model.name} has no labels, so --prior, --reject and --error-rate do not apply.")
         typer.echo(answer.to_pandas().to_csv(index=False), nl=False)
         return
+    if held_out is not None and error_rate is None:
+        raise DataError("--held-out serves --error-rate; give both.")
+    if error_rate is not None:
+        if reject is not None or prior is not None:
+            raise DataError(
+                "--error-rate finds the cost for --reject under the fit's own label frequencies; leave out --reject "
+                "and --prior, or give --reject a cost."
+            )
+        reject = _cost_of_error(fit, error_rate, held_out)
+        typer.echo(f"--reject {reject:.4g} has an error rate of at most {error_rate:g}", err=True)
     probability = answer["probability"].rename(label_name="label")
     if prior is not None:
-        if prior == "estimate":
-            shares = estimate_label_prior(fit, table)
-            typer.echo(", ".join(f"P({k}) = {v:.4g}" for k, v in shares.to_series().items()), err=True)
-        else:
-            try:
-                given = dict(json.loads(prior))
-            except (ValueError, TypeError):
-                raise DataError(
-                    f'--prior takes JSON such as {{"a": 0.3, "b": 0.7}} or estimate, got \'{prior}\'.'
-                ) from None
-            shares = {_as_label(name, fit.label_coordinate.tolist()): share for name, share in given.items()}
-        probability = np.exp(label_posterior_under(fit, table, shares))
+        probability = _under(prior, fit, table)
     best = probability.label.values[probability.argmax("label").values].astype(object)
     if reject is not None:
         best[1 - probability.max("label").values > reject] = ""
     frame = probability.to_pandas().rename(columns="P({})".format)
     frame.insert(0, fit.schema.target, best)
     typer.echo(frame.to_csv(index=False), nl=False)
+
+
+def _cost_of_error(fit: Any, error: float, held_out: str | None) -> float:
+    """The cost for ``reject`` by rows held out, or by the run's own, each left out."""
+    from ..inference import cost_of_error
+    from ..inference.decisions import accuracy_coverage_of, cost_of_error_on
+    from ..inference.errors import QueryError
+    from . import datasets
+    from .left_out import own_label_posterior
+
+    if held_out is not None:
+        rows = datasets.load(held_out)
+        return cost_of_error(fit, rows, _labels_of(fit, rows), error=error)
+    known = fit.y >= 0
+    if fit.draws_shape == (1, 1) or not known.any() or fit.summary.weighted:
+        raise QueryError(
+            "--error-rate needs posterior draws and labelled rows in the run, to leave each out; give --held-out "
+            "labelled rows that the fit has not seen."
+        )
+    p, _ = own_label_posterior(fit, fit.to_arviz())
+    return cost_of_error_on(accuracy_coverage_of(p[known], fit.y[known]), error=error)
+
+
+def _labels_of(fit: Any, table: Any) -> Any:
+    from ..inference.errors import DataError
+
+    if fit.schema.target not in table:
+        raise DataError(f"the table has no column '{fit.schema.target}' with labels; it has {', '.join(table)}.")
+    return table[fit.schema.target]
+
+
+def _under(prior: str, fit: Any, table: Any) -> Any:
+    """P(y | x) of a table's rows under other label frequencies, given as JSON or estimated."""
+    import numpy as np
+
+    from ..inference import estimate_label_prior, label_posterior_under
+    from ..inference.errors import DataError
+
+    if prior == "estimate":
+        shares = estimate_label_prior(fit, table)
+        typer.echo(", ".join(f"P({k}) = {v:.4g}" for k, v in shares.to_series().items()), err=True)
+    else:
+        try:
+            given = dict(json.loads(prior))
+        except (ValueError, TypeError):
+            raise DataError(
+                f'--prior takes JSON such as {{"a": 0.3, "b": 0.7}} or estimate, got \'{prior}\'.'
+            ) from None
+        shares = {_as_label(name, fit.label_coordinate.tolist()): share for name, share in given.items()}
+    return np.exp(label_posterior_under(fit, table, shares))
+
+
+@app.command()
+def coverage(run: Path, data: str) -> None:
+    """Print how many labelled rows keep a label and how many of those are right, by the cost of naming none, as CSV."""
+    from ..inference import accuracy_coverage
+    from . import datasets, store
+
+    fit, table = store.load(run), datasets.load(data)
+    curve = accuracy_coverage(fit, table, _labels_of(fit, table))
+    typer.echo(curve.to_dataframe().to_csv(), nl=False)
+
+
+@app.command()
+def uncertainty(run: Path, data: str) -> None:
+    """Print what is unsure about the label of each row, in nats, as CSV: total = aleatoric + epistemic."""
+    from ..inference import label_uncertainty
+    from . import datasets, store
+
+    answer = label_uncertainty(store.load(run), datasets.load(data))
+    typer.echo(answer.to_pandas().to_csv(index=False), nl=False)
 
 
 @app.command()

@@ -10,14 +10,13 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from zipfile import BadZipFile
 
 import jax
 import numpy as np
 import xarray as xr
 
 from ..inference.declare import Declared, declare
-from ..inference.errors import DataError, ModelError
+from ..inference.errors import BayeszooError, DataError, ModelError
 from ..inference.fit import Fit
 from ..inference.fits import laplace, map_estimate, mle
 from ..inference.moments import Moments
@@ -83,6 +82,7 @@ def save(fit: Fit, folder: str | Path) -> xr.DataTree:
         tree.to_netcdf(new / "posterior.nc", engine="h5netcdf")
         np.savez(new / "rows.npz", **_arrays(fit))
         (new / "fit.json").write_text(text)
+        (folder / "fit.json").unlink(missing_ok=True)  # files of two fits are no run, whatever interrupts what follows
         for name in FILES:
             (new / name).replace(folder / name)
     return tree
@@ -163,9 +163,9 @@ def load(folder: str | Path) -> Fit:
         if record["version"] != VERSION:
             raise DataError(f"'{folder}' was written in format {record['version']}, this reads {VERSION}; fit again.")
         return _read(record, folder)
-    except DataError:
+    except BayeszooError:
         raise
-    except (KeyError, TypeError, ValueError, OSError, BadZipFile) as error:
+    except Exception as error:  # readers of damaged files raise what they come upon
         what = f"no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
         raise DataError(f"'{folder}' is damaged ({what}); fit again.") from error
 

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.special import softmax
 
-from ..inference.queries import log_joint, log_label_posterior
 from .check import FALSE_ALARM, inside
+from .left_out import pit_of_labels, pit_of_response, smoothed_weights
 
 if TYPE_CHECKING:
     from ..inference.fit import Fit
 
-CELLS = 4_000_000  # draws x rows x labels held at a time
 # Power-scaling sensitivity from which on prior and data are said to conflict. Kallioinen et al. (2024) look from 0.05
 # on, where the zoo's weak priors, scaled all together, are with a hundred rows and nothing wrong (0.06 to 0.08).
 SENSITIVE = 0.1
@@ -104,7 +102,7 @@ def _left_out(fit: "Fit", tree: xr.DataTree) -> Iterator[Check]:
         else f"{bad} of {len(k)} rows move the posterior much, so LOO is too hopeful of them: look at those rows."
     )
     yield Check("Pareto k, the largest", float(k.max()), f"at most {limit:.2f}", bad == 0, advice)
-    pit = _pit_of_labels(fit, weights) if fit.shape.classes else _pit_of_response(fit, tree)
+    pit = pit_of_labels(fit, weights) if fit.shape.classes else pit_of_response(fit, tree)
     if pit is not None and len(pit) >= 20:
         there = np.isfinite(pit)
         p = float(array_stats.uniformity_test(inside(pit[there]))[0])
@@ -120,58 +118,11 @@ def _left_out(fit: "Fit", tree: xr.DataTree) -> Iterator[Check]:
         yield Check("calibration, p of uniform ranks", p, f"above {FALSE_ALARM}", good, advice)
 
 
-def smoothed_weights(tree: xr.DataTree) -> tuple[np.ndarray, np.ndarray]:
-    """Pareto-smoothed leave-one-out weights of each draw, (draws, rows), adding up to 1, and each row's k."""
-    from arviz_stats.base import array_stats
-
-    (each,) = tree["log_likelihood"].data_vars.values()
-    flat = each.stack(s=("chain", "draw")).transpose("row", "s").values
-    log_weights, k = array_stats.psislw(flat, axis=-1)  # of log-likelihoods, whose signs it turns itself
-    return softmax(log_weights.T, axis=0), np.asarray(k)
-
-
-def left_out_label_posterior(fit: "Fit", weights: np.ndarray) -> np.ndarray:
-    """P(y = k | x_i, all rows but i), (rows, label): the draws weighted by what leaving row i out makes of them."""
-    rows, draws = len(fit.x), weights.shape[0]
-    answer = np.empty((rows, fit.shape.classes))
-    size = max(1, CELLS // (draws * fit.shape.classes))
-    for start in range(0, rows, size):
-        part = slice(start, start + size)
-        ask = log_joint if fit.shape.generative else log_label_posterior
-        log_p = ask(fit, fit.x[part], draws=True).stack(s=("chain", "draw")).transpose("s", "row", "label").values
-        p = np.exp(log_p - log_p.max(axis=(0, 2), keepdims=True))
-        answer[part] = np.einsum("sr,srk->rk", weights[:, part], p)
-    return answer / answer.sum(axis=1, keepdims=True)
-
-
-def _pit_of_labels(fit: "Fit", weights: np.ndarray) -> np.ndarray | None:
-    """The place of each row's label among the less probable ones, a random part of its own probability added."""
-    known = fit.y >= 0
-    if not known.any():
-        return None
-    p = left_out_label_posterior(fit, weights)[known]
-    own = p[np.arange(len(p)), fit.y[known]]
-    tie = np.random.default_rng(0).random(len(p))
-    return np.where(p < own[:, None], p, 0.0).sum(axis=1) + tie * own
-
-
-def _pit_of_response(fit: "Fit", tree: xr.DataTree) -> np.ndarray | None:
-    if not fit.shape.has_y:
-        return None
-    from arviz_stats import loo_pit
-
-    groups = {
-        name: tree[name].to_dataset()[["y"]] for name in ("posterior_predictive", "log_likelihood", "observed_data")
-    }
-    draws = groups["posterior_predictive"].draw
-    groups["log_likelihood"] = groups["log_likelihood"].sel(draw=draws)
-    return loo_pit(xr.DataTree.from_dict({"posterior": tree["posterior"].to_dataset().sel(draw=draws), **groups}))[
-        "y"
-    ].values
-
-
 def _prior(fit: "Fit", tree: xr.DataTree) -> Iterator[Check]:
     if "log_prior" not in tree or "log_likelihood" not in tree or fit.draws_shape == (1, 1):
+        return
+    together = sum(value.values for value in tree["log_prior"].data_vars.values())
+    if np.ptp(together) < 1e-9:  # a flat prior, which pulls at nothing
         return
     from arviz_stats import psense
 

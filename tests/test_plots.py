@@ -1,0 +1,115 @@
+"""Every public picture: a Figure or a PlotCollection, never shown."""
+
+from functools import partial
+from typing import get_type_hints
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from arviz_plots import PlotCollection
+from bayeszoo.inference import calibrate, label_uncertainty, laplace, learning_curve
+from bayeszoo.models import (
+    gaussian_naive_bayes,
+    linear_regression,
+    poisson_regression,
+    probabilistic_pca,
+    softmax_regression,
+)
+from bayeszoo.workflow import datasets, plots
+from bayeszoo.workflow.left_out import own_label_posterior
+from matplotlib.figure import Figure
+from sklearn.datasets import load_digits
+
+# Of a hundred draws, ArviZ says that there are few.
+pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning"), pytest.mark.filterwarnings("ignore::RuntimeWarning")]
+BIRDS = datasets.load("penguins").dropna().reset_index(drop=True)[::4]
+X, Y = BIRDS[["bill_length_mm", "body_mass_g"]], BIRDS["species"]
+MODELS = {"naive": gaussian_naive_bayes, "softmax": softmax_regression}
+
+
+def fitted(model, x, y=None):
+    return laplace(model, x, y, draws=100, chains=2)
+
+
+@pytest.fixture(scope="module")
+def joint():
+    return fitted(gaussian_naive_bayes, X, Y)
+
+
+@pytest.fixture(scope="module")
+def tree(joint):
+    return joint.to_arviz()
+
+
+def digits():
+    x, y = load_digits(n_class=3, return_X_y=True, as_frame=True)
+    return fitted(
+        gaussian_naive_bayes,
+        x.iloc[:90, 18:22].set_axis([f"pixel_{i}_{j}" for i in (0, 1) for j in (0, 1)], axis=1),
+        y[:90],
+    )
+
+
+CALLS = {
+    "plot_forest": lambda joint, tree: plots.plot_forest(joint),
+    "plot_trace": lambda joint, tree: plots.plot_trace(joint),
+    "plot_rank": lambda joint, tree: plots.plot_rank(joint),
+    "plot_worst_pair": lambda joint, tree: plots.plot_worst_pair(joint),
+    "plot_prior_predictive": plots.plot_prior_predictive,
+    "plot_predictive_by_class": plots.plot_predictive_by_class,
+    "plot_predictive": lambda joint, tree: plots.plot_predictive(fit := fitted(probabilistic_pca, X), fit.to_arviz()),
+    "plot_columns_loo_pit": lambda joint, tree: plots.plot_columns_loo_pit(joint),
+    "plot_probabilities_by_class": lambda joint, tree: plots.plot_probabilities_by_class(
+        fitted(softmax_regression, X, Y)
+    ),
+    "plot_response": lambda joint, tree: plots.plot_response(
+        fit := fitted(poisson_regression, X, np.arange(len(X)) % 3), fit.to_arviz()
+    ),
+    "plot_response_loo_pit": lambda joint, tree: plots.plot_response_loo_pit(
+        fitted(linear_regression, X[["bill_length_mm"]], X["body_mass_g"]).to_arviz()
+    ),
+    "plot_confusion": lambda joint, tree: plots.plot_confusion(joint, own_label_posterior(joint, tree)[0]),
+    "plot_label_calibration": lambda joint, tree: plots.plot_label_calibration(
+        joint, own_label_posterior(joint, tree)[0]
+    ),
+    "plot_generated": lambda joint, tree: plots.plot_generated(joint),
+    "plot_images": lambda joint, tree: plots.plot_images(digits()),
+    "plot_accuracy_coverage": lambda joint, tree: plots.plot_accuracy_coverage(
+        joint, own_label_posterior(joint, tree)[0]
+    ),
+    "plot_label_uncertainty": lambda joint, tree: plots.plot_label_uncertainty(label_uncertainty(joint, X)),
+    "plot_calibration": lambda joint, tree: plots.plot_calibration(
+        calibrate(partial(linear_regression, sigma=1.0), fitters=("laplace",), simulations=20, rows=10)["laplace"],
+        "SBC",
+    ),
+    "plot_learning_curve": lambda joint, tree: plots.plot_learning_curve(
+        learning_curve(MODELS, X, Y, sizes=[20, 40], splits=2), "birds"
+    ),
+}
+
+
+def test_every_picture_is_looked_at():
+    assert {name for name in dir(plots) if name.startswith("plot_")} == set(CALLS)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_picture_is_returned_and_not_shown(name, joint, tree, monkeypatch):
+    def shown(*args, **keywords):
+        raise AssertionError("a window was opened")
+
+    monkeypatch.setattr(plt, "show", shown)
+    monkeypatch.setattr(Figure, "show", shown)
+    monkeypatch.setattr(PlotCollection, "show", shown)
+    picture = CALLS[name](joint, tree)
+    assert isinstance(picture, Figure | PlotCollection)
+    declared = get_type_hints(getattr(plots, name), {"PlotCollection": PlotCollection, "Fit": object})["return"]
+    assert isinstance(picture, declared)
+    assert plots.figure_of(picture).axes
+    assert getattr(plots, name).__doc__
+    plt.close("all")
+
+
+def test_a_response_has_densities_of_numbers_and_a_rootogram_of_counts():
+    fit = fitted(linear_regression, X[["bill_length_mm"]], X["body_mass_g"])
+    assert plots.figure_of(plots.plot_response(fit, fit.to_arviz())).axes[0].get_legend() is not None
+    plt.close("all")

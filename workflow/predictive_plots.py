@@ -1,0 +1,202 @@
+"""Pictures of what a fit predicts, before and after the data, beside what was seen."""
+
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from .check import FALSE_ALARM
+from .left_out import pit_of_columns
+
+if TYPE_CHECKING:
+    from arviz_plots import PlotCollection
+
+    from ..inference.fit import Fit
+
+COLUMNS = 4  # columns of the table shown in a picture of classes by columns
+PANELS = 6  # panels of columns where there are no classes
+LEAST = 20  # rows of a label whose places are tested for uniformity
+BAND = 0.95  # chance that all of a uniform distribution function is inside its band
+
+
+def plot_prior_predictive(fit: "Fit", tree: xr.DataTree) -> Figure:
+    """Data (filled) against what the prior alone predicts (line), a panel a column; the prior should be the wider."""
+    drawn = tree["prior_predictive"]
+    if fit.shape.generative:
+        names = list(fit.schema.columns)[:PANELS]
+        pairs = [(name, fit.x[:, j], drawn["x"].values[..., j].ravel()) for j, name in enumerate(names)]
+    else:
+        pairs = [(fit.schema.target, fit.y, drawn["y"].values.ravel())]
+    width = min(len(pairs), 3)
+    height = -(-len(pairs) // width)
+    figure, axes = plt.subplots(height, width, figsize=(3.4 * width, 2.2 * height), squeeze=False)
+    for axis in axes.ravel()[len(pairs) :]:
+        axis.set_axis_off()
+    for axis, (name, real, prior) in zip(axes.ravel(), pairs, strict=False):
+        real, prior = real[~np.isnan(real)], prior[np.isfinite(prior)]
+        low, high = np.quantile(prior, [0.01, 0.99])
+        edges = np.linspace(min(low, real.min()), max(high, real.max()), 40)
+        axis.hist(real, edges, density=True, alpha=0.4, label="data")
+        axis.hist(prior, edges, density=True, histtype="step", color="C1", label="prior predictive")
+        axis.set(xlabel=name, yticks=[])
+    axes[0, 0].legend(fontsize="small")
+    figure.tight_layout()
+    return figure
+
+
+def plot_predictive_by_class(fit: "Fit", tree: xr.DataTree) -> Figure:
+    """Real rows (filled) against the posterior predictive P(x | y, D) (line), a row of panels a class."""
+    codes = known_or_assigned(fit)
+    columns = telling_columns(fit, codes, COLUMNS)
+    drawn = tree["posterior_predictive"]
+    x = drawn["x"].values.reshape(-1, len(fit.schema.columns))
+    y = drawn["y"].values.ravel()
+    size = (3 * len(columns), 1.7 * fit.shape.classes + 0.5)
+    figure, axes = plt.subplots(fit.shape.classes, len(columns), figsize=size, sharex="col", squeeze=False)
+    for k, label in enumerate(fit.label_coordinate):
+        for axis, j in zip(axes[k], columns, strict=True):
+            real = fit.x[codes == k, j]
+            real = real[~np.isnan(real)]
+            edges = np.histogram_bin_edges(fit.x[~np.isnan(fit.x[:, j]), j], bins=24)
+            axis.hist(real, edges, density=len(real) > 0, alpha=0.4, label="real")
+            axis.hist(
+                x[y == k, j], edges, density=bool(np.any(y == k)), histtype="step", color="C1", label="predictive"
+            )
+            axis.set_yticks([])
+            if k == fit.shape.classes - 1:
+                axis.set_xlabel(fit.schema.columns[j])
+        axes[k, 0].set_ylabel(str(label))
+    axes[0, 0].legend(fontsize="small")
+    figure.tight_layout()
+    return figure
+
+
+def plot_predictive(fit: "Fit", tree: xr.DataTree) -> Figure:
+    """Real rows (filled) against the posterior predictive P(x | D) (line), a panel a column."""
+    shown = list(enumerate(fit.schema.columns))[: 2 * COLUMNS]
+    width = min(len(shown), COLUMNS)
+    height = -(-len(shown) // width)
+    figure, axes = plt.subplots(height, width, figsize=(3 * width, 2 * height), squeeze=False)
+    for axis in axes.ravel()[len(shown) :]:
+        axis.set_axis_off()
+    drawn = tree["posterior_predictive"]["x"].values.reshape(-1, len(fit.schema.columns))
+    for axis, (j, name) in zip(axes.ravel(), shown, strict=False):
+        real = fit.x[~np.isnan(fit.x[:, j]), j]
+        edges = np.histogram_bin_edges(real, bins=24)
+        axis.hist(real, edges, density=True, alpha=0.4, label="real")
+        axis.hist(drawn[:, j], edges, density=True, histtype="step", color="C1", label="predictive")
+        axis.set(xlabel=name, yticks=[])
+    axes[0, 0].legend(fontsize="small")
+    figure.tight_layout()
+    return figure
+
+
+def plot_response(fit: "Fit", tree: xr.DataTree) -> "PlotCollection":
+    """The responses against draws of the posterior predictive: densities of a number, a rootogram of a count."""
+    import arviz_plots as azp
+
+    name = fit.schema.target
+    named = {g: tree[g].to_dataset()[["y"]].rename(y=name) for g in ("posterior_predictive", "observed_data")}
+    named = xr.DataTree.from_dict(named)
+    if np.issubdtype(tree["posterior_predictive"]["y"].dtype, np.integer):
+        return azp.plot_ppc_rootogram(named, backend="matplotlib")
+    shown = azp.plot_ppc_dist(named, num_samples=50, backend="matplotlib")
+    lines = [Line2D([], [], color=c) for c in ("C0", "black")]
+    shown.viz["figure"].item().axes[0].legend(lines, ["posterior predictive", "observed"], fontsize="small")
+    return shown
+
+
+def plot_response_loo_pit(tree: xr.DataTree) -> "PlotCollection":
+    """Where each response lies in what the other rows predict of it: flat where the fit is calibrated."""
+    from arviz_plots import plot_loo_pit
+
+    return plot_loo_pit(tree, var_names=["y"], backend="matplotlib")
+
+
+def plot_columns_loo_pit(fit: "Fit") -> Figure:
+    """Where the cells of each row lie in what the other rows predict of them, a row of panels a label.
+
+    The distribution function of P(x_j <= x_ij | y_i, all rows but i) less that of a uniform one, with the band that
+    holds all of it in 95 of 100 right models (Säilynoja, Bürkner and Vehtari 2022), and the p of ArviZ's test of
+    uniformity, red where it is too small for that many panels. Above 0 on the left: values lie lower than predicted;
+    up, then down: predictions are too sure; down, then up: not sure enough. Labels of fewer than 20 rows are left out.
+    """
+    from arviz_stats.base import array_stats
+    from arviz_stats.ecdf_utils import ecdf_pit
+
+    codes = known_or_assigned(fit) if fit.shape.classes else np.zeros(len(fit.x), dtype=int)
+    columns = telling_columns(fit, codes, COLUMNS)
+    shown = [one for one in pit_of_columns(fit, columns) if len(one.pit) >= LEAST]
+    size = (3 * len(columns), 1.7 * max(len(shown), 1) + 0.5)
+    figure, axes = plt.subplots(max(len(shown), 1), len(columns), figsize=size, sharex=True, squeeze=False)
+    for row, (name, pit) in zip(axes, shown, strict=False):
+        for axis, j, places in zip(row, columns, pit.T, strict=True):
+            places = np.sort(places[~np.isnan(places)])
+            n = len(places)
+            axis.axhline(0, color="grey", lw=0.5)
+            axis.set(xlim=(0, 1), xlabel=fit.schema.columns[j] if row is axes[-1] else "")
+            if n < LEAST:
+                continue
+            at, _, low, high = ecdf_pit(np.linspace(0, 1, n), BAND, 1000, rng=np.random.default_rng(0))
+            axis.fill_between(at, low - at, high - at, color="C0", alpha=0.15, lw=0)
+            above = np.arange(1, n + 1) / n - places
+            axis.plot(np.concatenate([[0], places, [1]]), np.concatenate([[0], above, [0]]), color="C0", lw=1)
+            p = float(array_stats.uniformity_test(places)[0])
+            bad = p < FALSE_ALARM / (len(shown) * len(columns))
+            axis.set_title(f"p = {p:.2g}", fontsize="small", color="#a40e26" if bad else "black", pad=3)
+        row[0].set_ylabel(name)
+    figure.tight_layout()
+    return figure
+
+
+def plot_probabilities_by_class(fit: "Fit") -> Figure:
+    """The mean label posterior of the rows of each label: how a model without P(x) takes one label for another."""
+    labels = [str(label) for label in fit.label_coordinate.tolist()]
+    posterior = np.exp(fit.log_label_posterior(fit.x).values)
+    seen = np.unique(fit.y)
+    means = np.array([posterior[fit.y == k].mean(axis=0) for k in seen])
+    size = 0.5 * len(labels) + 2.5
+    figure, axis = plt.subplots(figsize=(size + 1, size))
+    image = axis.imshow(means, vmin=0, vmax=1, cmap="Blues")
+    for i, k in np.ndindex(means.shape):
+        axis.text(k, i, f"{means[i, k]:.2f}", ha="center", va="center", color="white" if means[i, k] > 0.5 else "black")
+    axis.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
+    axis.set_yticks(range(len(seen)), [labels[k] for k in seen])
+    axis.set(xlabel="predicted", ylabel=fit.schema.target, title="mean label posterior of the rows of each label")
+    figure.colorbar(image, shrink=0.8)
+    return figure
+
+
+def plot_generated(fit: "Fit", n: int = 200) -> Figure:
+    """Real rows as dots, generated as crosses, a panel a label, in the two columns that differ most between labels."""
+    codes = known_or_assigned(fit)
+    columns = telling_columns(fit, codes, 2)
+    first, second = columns[0], columns[-1]
+    labels = fit.label_coordinate.tolist()
+    size = (3.6 * len(labels), 3.6)
+    figure, axes = plt.subplots(1, len(labels), figsize=size, sharex=True, sharey=True, squeeze=False)
+    for k, (label, axis) in enumerate(zip(labels, axes[0], strict=True)):
+        made = fit.generate(n, label=label).to_pandas()
+        real = fit.x[codes == k]
+        axis.plot(made.iloc[:, first], made.iloc[:, second], "x", color="C1", ms=4, label="generated")
+        axis.plot(real[:, first], real[:, second], "o", color="C0", ms=4, alpha=0.6, label="real")
+        axis.set(title=str(label), xlabel=fit.schema.columns[first])
+    axes[0, 0].set_ylabel(fit.schema.columns[second])
+    axes[0, 0].legend()
+    return figure
+
+
+def known_or_assigned(fit: "Fit") -> np.ndarray:
+    """Codes of the rows' labels, the most probable where none is known."""
+    labels = fit.label_coordinate.tolist()
+    assigned = np.array([labels.index(one) for one in fit.assign(fit.x).values.tolist()])
+    return np.where(fit.y >= 0, fit.y, assigned)
+
+
+def telling_columns(fit: "Fit", codes: np.ndarray, most: int) -> np.ndarray:
+    """The columns whose class means differ most, in units of the column's standard deviation."""
+    centres = [np.nanmean(fit.x[codes == k], axis=0) for k in np.unique(codes)]
+    return np.argsort(-np.std(centres, axis=0) / np.nanstd(fit.x, axis=0), kind="stable")[:most]

@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from arviz_plots import PlotCollection
-from bayeszoo.inference import calibrate, label_uncertainty, laplace, learning_curve
+from bayeszoo.inference import calibrate, label_uncertainty, laplace, learning_curve, outliers
 from bayeszoo.models import (
     gaussian_naive_bayes,
     linear_regression,
@@ -78,6 +78,7 @@ CALLS = {
         joint, own_label_posterior(joint, tree)[0]
     ),
     "plot_label_uncertainty": lambda joint, tree: plots.plot_label_uncertainty(label_uncertainty(joint, X)),
+    "plot_outliers": lambda joint, tree: plots.plot_outliers(outliers(joint, X)),
     "plot_calibration": lambda joint, tree: plots.plot_calibration(
         calibrate(partial(linear_regression, sigma=1.0), fitters=("laplace",), simulations=20, rows=10)["laplace"],
         "SBC",

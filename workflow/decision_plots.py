@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..inference.fit import Fit
 
 ERRORS = (0.05, 0.01)  # error rates that are marked
+RARE = 0.01  # tail probability below which a row is marked
 UNSURE = 60  # rows of the picture of uncertainty, the least sure
 
 
@@ -60,4 +61,20 @@ def plot_label_uncertainty(unsure: xr.Dataset) -> Figure:
     axis.bar(at, epistemic, width=0.9, bottom=aleatoric, color="C1", label="epistemic: goes with more rows")
     axis.set(xlim=(-0.6, len(rows) - 0.4), xlabel="rows, the least sure first", ylabel="nats", xticks=[])
     axis.legend(fontsize="small", loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
+    return figure
+
+
+def plot_outliers(found: xr.Dataset) -> Figure:
+    """How probable each row is: a histogram of log P(x), and ticks for rows with a tail probability below RARE.
+
+    found: what ``bayeszoo.inference.outliers`` answers.
+    """
+    log_p = found.log_marginal.values
+    rare = found.tail_probability.values < RARE
+    figure, axis = plt.subplots(figsize=(7, 2.6))
+    axis.hist(log_p, bins=40, alpha=0.4)
+    axis.plot(log_p[rare], np.zeros(rare.sum()), "|", color="C3", ms=16, mew=1.5, label=f"tail below {100 * RARE:g} %")
+    axis.set(xlabel="log P(x), nats", ylabel="rows")
+    if rare.any():
+        axis.legend(fontsize="small")
     return figure

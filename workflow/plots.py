@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from .check import plot_calibration as plot_calibration
 from .decision_plots import plot_accuracy_coverage as plot_accuracy_coverage
 from .decision_plots import plot_label_uncertainty as plot_label_uncertainty
+from .decision_plots import plot_outliers as plot_outliers
 from .label_plots import plot_confusion as plot_confusion
 from .label_plots import plot_images as plot_images
 from .label_plots import plot_label_calibration as plot_label_calibration

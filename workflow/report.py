@@ -165,8 +165,8 @@ def _labels(case: Case) -> Iterator[Part]:
         rows = found.log_marginal.values.argsort()[:LISTED]
         table = {"row": rows, "log P(x)": found.log_marginal.values[rows], "tail": found.tail_probability.values[rows]}
         values = {name: _own_names(fit, rows, j) for j, name in enumerate(fit.schema.columns[:LISTED])}
+        yield picture(plots.plot_outliers(found), "histogram of log P(x)", "P(x) of each row.", "Outliers")
         yield Part(
-            "Outliers",
             text="The least probable rows; tail: how rarely the model generates one as improbable.",
             frame=pd.DataFrame({**table, **values}),
         )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 LOOKED = 200  # draws whose weights are looked at, made even where fewer are asked for
 NOTHING = 1e3  # nats below the most probable draw, of one that has no density
-FAR = 1.0  # Pareto k from which on the weights have no mean
+FAR = 1.5  # Pareto k to warn of: from 1 on, weights have no mean, and 200 draws tell it to some 0.3
 
 
 def normal_verdict(

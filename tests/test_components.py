@@ -42,6 +42,7 @@ def spread(fit):
     return {name: value.std(axis=(0, 1)).max() for name, value in fit.params.items()}
 
 
+@pytest.mark.filterwarnings("ignore:the posterior is far from a normal")  # of a network it is
 @pytest.mark.parametrize("case", CASES)
 def test_draws_that_were_renamed_come_back(case):
     model, x, y, dim = CASES[case]

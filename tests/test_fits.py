@@ -247,5 +247,5 @@ def test_a_normal_that_is_far_from_the_posterior_says_so():
     for fitter, more in ((laplace, {}), (svi, {"steps": 500})):
         with pytest.warns(FitWarning, match="far from a normal .Pareto k of its draws"):
             far = fitter(hierarchical_regression, groups, y, draws=10, chains=1, **more)
-        assert far.diagnostics["normal_k"] > 1
+        assert far.diagnostics["normal_k"] > 1.5
         assert far.draws_shape == (1, 10)

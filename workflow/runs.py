@@ -26,10 +26,12 @@ def report(
     force: Annotated[bool, typer.Option("--force", help="replace the file if it is there")] = False,
 ) -> None:
     """Write one page on a run: model, verdict, parameters, predictive checks, labels, outliers, leave-one-out."""
+    from ..inference import keep_compiled_programs
     from . import store
 
     file = out or run / "report.html"
     refuse_to_replace(file, force)
+    keep_compiled_programs()
     fit = store.load(run)
     write_report(fit, None, file)
     typer.echo(f"written to {file}")

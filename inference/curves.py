@@ -72,18 +72,23 @@ def learning_curve(
             if shape.classes != len(labels):
                 raise ModelError(f"{model.name} has no P(y | x) of {len(labels)} labels; name models of labels.")
         for i, j in bar(work, desc="fits of a size"):
-            fit = partial(_each_split, spec=spec, model=declared[i], shape=shapes[i], n=sizes[j], tested=most)
-            found[:, i, j] = np.asarray(fit(values, codes, orders))
+            # Sizes up to the same power of eight share a program: the rows beyond a size have weight 0.
+            held = min(most, 8 ** int(np.ceil(np.log(max(sizes[j], 2)) / np.log(8) - 1e-9)))
+            fit = partial(_each_split, spec=spec, model=declared[i], shape=shapes[i], held=held, tested=most)
+            found[:, i, j] = np.asarray(fit(values, codes, orders, sizes[j]))
     coords = {"model": list(models), "size": sizes, "split": np.arange(splits)}
     dims = ("model", "size", "split")
     return xr.Dataset({"error": (dims, found[0]), "log_loss": (dims, found[1])}, coords)
 
 
-@partial(jax.jit, static_argnames=("model", "shape", "n", "tested"))
+@partial(jax.jit, static_argnames=("model", "shape", "held", "tested"))
 def _each_split(
-    x: Array, y: Array, orders: Array, spec: Spec, *, model: Declared, shape: Structure, n: int, tested: int
+    x: Array, y: Array, orders: Array, n: int, spec: Spec, *, model: Declared, shape: Structure, held: int, tested: int
 ) -> tuple[Array, Array]:
-    """Error and log loss of each split, (splits,), of a fit to the first n of its order, tested after ``tested``."""
+    """Error and log loss of each split, (splits,), of a fit to the first n of its order, tested after ``tested``.
+
+    held: rows that the program has room for, n at least.
+    """
     keywords = {"model": model, "shape": shape}
     empty = Rows(x[:1], None, y[:1])
     draws = prior_vectors.__wrapped__(jax.random.key(0), spec, empty, draws=64, **keywords)
@@ -91,7 +96,7 @@ def _each_split(
     scale = jnp.maximum(high - low, 1e-6) / 1.349
 
     def one(order: Array) -> tuple[Array, Array]:
-        rows = Rows(x[order[:n]], None, y[order[:n]])
+        rows = Rows(x[order[:held]], None, y[order[:held]], jnp.where(jnp.arange(held) < n, 1.0, 0.0))
 
         def loss(u: Array) -> Array:
             return -log_target(u * scale, spec, rows, prior=True, jacobian=False, **keywords)

@@ -52,6 +52,7 @@ CASES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("model", "plain", "x", "y", "how"), CASES.values(), ids=CASES)
 def test_nuts_agrees_with_numpyro(model, plain, x, y, how, proved):
     """Each mean and sd within 5 Monte Carlo errors; at most 30 numbers a case (false-alarm rate under 4e-5 a case)."""

@@ -7,9 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-# Workers, kernels of notebooks and other processes that tests start share what one of them compiled.
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "programs"))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+# Workers, kernels of notebooks, the command line and other processes that tests start share what one of them compiled.
+CACHE = Path(__file__).parents[1] / ".pytest_cache"
+os.environ["XDG_CACHE_HOME"] = str(CACHE)
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(CACHE / "bayeszoo")
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
+
+import matplotlib.font_manager  # noqa: E402, F401  it looks for fonts now, and says so on no test's stderr
 
 
 def pytest_addoption(parser):

@@ -1,7 +1,6 @@
 """ArviZ functions on a fit's tree, with no adaptation; the command line end to end."""
 
 import arviz as az
-import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -72,19 +71,6 @@ def test_stored_fit_answers_as_before(fits, tmp_path):
     store.save(fit, tmp_path)
     again = store.load(tmp_path)
     np.testing.assert_array_equal(again.log_joint(IRIS.data), fit.log_joint(IRIS.data))
-
-
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(autouse=True)
-def no_cache_of_programs_but_in_the_command_line(monkeypatch, cache):
-    """The command line's process keeps its compiled programs; the tests' process, which outlives it, does not."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
 
 
 def run(capsys, monkeypatch, *words):

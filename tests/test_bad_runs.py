@@ -4,7 +4,6 @@ import shutil
 import warnings
 from pathlib import Path
 
-import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -34,13 +33,6 @@ def runs(tmp_path_factory):
         store.save(fit, folder / name)
     X.assign(kind=KIND).to_csv(folder / "rows.csv", index=False)
     return folder
-
-
-@pytest.fixture(autouse=True)
-def no_cache_of_programs(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import warnings
 from functools import partial
 from pathlib import Path
 
-import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -196,14 +195,12 @@ def test_a_diagram_is_drawn_or_its_absence_said(fit, monkeypatch):
 
 
 def test_the_verb_writes_it_and_replaces_nothing(fit, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     store.save(fit, tmp_path / "run")
     for words, code in ((["report"], 0), (["report"], 2), (["report", "--force"], 0)):
         monkeypatch.setattr("sys.argv", ["bayeszoo", *words, str(tmp_path / "run")])
         with pytest.raises(SystemExit) as ended:
             main()
         assert (ended.value.code or 0) == code
-    jax.config.update("jax_compilation_cache_dir", None)  # the tests' process outlives the cache
     said = capsys.readouterr()
     assert "is there already; give --force" in said.err
     assert (tmp_path / "run" / "report.html").stat().st_size > 100_000

@@ -2,7 +2,6 @@
 
 import io
 
-import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -161,12 +160,10 @@ def run(tmp_path_factory):
 
 
 def ask(monkeypatch, capsys, *words):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(words[1]))
     capsys.readouterr()
     monkeypatch.setattr("sys.argv", ["bayeszoo", *map(str, words)])
     with pytest.raises(SystemExit) as ended:
         main()
-    jax.config.update("jax_compilation_cache_dir", None)
     said = capsys.readouterr()
     assert not ended.value.code, said.err
     return pd.read_csv(io.StringIO(said.out), keep_default_na=False), said.err

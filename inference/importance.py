@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 LOOKED = 200  # draws whose weights are looked at, made even where fewer are asked for
 NOTHING = 1e3  # nats below the most probable draw, of one that has no density
-FAR = 1.5  # Pareto k to warn of: from 1 on, weights have no mean, and 200 draws tell it to some 0.3
+FAR = 1.5  # Pareto k to warn of; from 1 on, weights have no mean
 
 
 def normal_verdict(
@@ -21,8 +21,8 @@ def normal_verdict(
     """Pareto k of posterior over normal at its draws, as diagnostic ``normal_k``, and a warning where it is above FAR.
 
     (Yao et al. 2018, algorithm 1.) vectors: unconstrained draws, (draw, size); log_normal: their log density under the
-    normal, but for a constant. Below 0.5 the normal is near the posterior; above 0.7 it is not, in all parameters taken
-    together, though single ones may be right.
+    normal, but for a constant. Below 0.5 the normal is near the posterior in all parameters taken together, above 1 it
+    is not, though single ones may be right; LOOKED draws tell k to some 0.3, so FAR leaves room for that.
     """
     from arviz_stats.base import array_stats
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ..inference.importance import FAR
 from .check import FALSE_ALARM, inside
 from .left_out import pit_of_labels, pit_of_response, smoothed_weights
 
@@ -51,8 +52,8 @@ def _point(fit: "Fit") -> Iterator[Check]:
 def _normal(fit: "Fit") -> Iterator[Check]:
     if "normal_k" in fit.diagnostics:
         k = fit.diagnostics["normal_k"]
-        advice = "a normal stands well for the posterior." if k <= 0.7 else "a normal is not the posterior: use nuts."
-        yield Check("Pareto k of the normal", k, "at most 0.7", k <= 0.7, advice)
+        advice = "a normal stands for the posterior." if k <= FAR else "the posterior is far from a normal: use nuts."
+        yield Check("Pareto k of the normal", k, f"at most {FAR:g}", k <= FAR, advice)
 
 
 def _sampling(fit: "Fit", tree: xr.DataTree) -> Iterator[Check]:

@@ -1,7 +1,8 @@
 """One posterior by each sampler, 4 chains of 1,000 draws: seconds with and without compilation, and what it says.
 
 ``first`` counts building, compiling and sampling; ``again`` sampling alone (of bayeszoo: a second call on the same
-rows, its pass over the data and search for the mode included). All run in float64, on our priors.
+rows, its pass over the data, search for the mode, R-hat and effective sample sizes included). ``checked`` adds these
+two to sampling alone where the sampler does not tell them. All run in float64, on our priors.
 """
 
 import sys
@@ -24,7 +25,9 @@ def told(first: float, again: float, draws: dict[str, np.ndarray]) -> dict[str, 
     draws: name -> (chain, draw, *shape).
     """
     from arviz_stats.base import array_stats
+    from bayeszoo.inference.sampling import convergence
 
+    checking, _ = timed(convergence, draws)
     flat = {name: np.asarray(value, float).reshape(*value.shape[:2], -1) for name, value in draws.items()}
     together = np.concatenate([flat[name] for name in sorted(flat)], axis=-1)
     axes = {"chain_axis": 0, "draw_axis": 1}
@@ -32,6 +35,7 @@ def told(first: float, again: float, draws: dict[str, np.ndarray]) -> dict[str, 
     return {
         "first": float(first),
         "again": float(again),
+        "checked": float(again) + checking,
         "mean": together.mean(axis=(0, 1)),
         "error": together.std(axis=(0, 1)) / np.sqrt(ess),
         "ess": float(np.min(ess)),
@@ -51,7 +55,7 @@ def by_bayeszoo(table: Callable, model: Callable, n: int) -> dict[str, Any]:
     passing, summary = timed(summarise, x, y)
     nuts(model(), summary, seed=3)
     after, _ = timed(nuts, model(), summary, seed=4)
-    return result | {"pass": passing, "after the pass": after}
+    return result | {"pass": passing, "after the pass": after, "checked": again}
 
 
 def by_nutpie(table: Callable, build: Callable, n: int, limit: float) -> dict[str, Any] | str:

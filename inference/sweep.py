@@ -145,24 +145,26 @@ def _of_block(
     parts: list[np.ndarray], label: np.ndarray, weights: np.ndarray | None, origin: Origins, full: bool, start: int
 ) -> tuple[dict[bytes, Sums], np.ndarray, np.ndarray]:
     stop = min(start + BLOCK, len(label))
-    z = np.empty((stop - start, sum(part.shape[1] for part in parts)))
-    first = 0
-    for part in parts:
-        z[:, first : first + part.shape[1]] = part[start:stop]
-        first += part.shape[1]
+    raw = [np.ascontiguousarray(part[start:stop]) for part in parts]
     which = label[start:stop]
     weight = None if weights is None else weights[start:stop]
-    low, high = _extreme(z, np.minimum), _extreme(z, np.maximum)
+    # In the table's own precision, which halves what is read.
+    low, high = _extremes(raw, np.minimum), _extremes(raw, np.maximum)
     # What is not finite comes out as an extreme, so that no cell needs a look of its own.
-    seen = None if np.isfinite(low).all() and np.isfinite(high).all() else ~np.isnan(z)
-    if seen is not None:
-        low, high = _extreme(z, np.fmin), _extreme(z, np.fmax)
-        if np.isinf(low).any() or np.isinf(high).any():
-            raise FloatingPointError
-    if seen is None:
-        everything = np.packbits(np.ones(z.shape[1], dtype=bool)).tobytes()
-        z -= np.take(origin[everything], which, axis=0, mode="clip")
+    if np.isfinite(low).all() and np.isfinite(high).all():
+        everything = np.packbits(np.ones(len(low), dtype=bool)).tobytes()
+        z = np.take(origin[everything], which, axis=0, mode="clip")
+        first = 0
+        for part in raw:
+            own = z[:, first : first + part.shape[1]]
+            np.subtract(part, own, out=own)
+            first += part.shape[1]
         return {everything: _grouped(z, which, weight, len(origin[everything]), full)}, low, high
+    z = np.concatenate(raw, axis=1, dtype=np.float64)
+    seen = ~np.isnan(z)
+    low, high = _extremes(raw, np.fmin), _extremes(raw, np.fmax)
+    if np.isinf(low).any() or np.isinf(high).any():
+        raise FloatingPointError
     patterns, pattern = np.unique(np.packbits(seen, axis=1), axis=0, return_inverse=True)
     sums = {}
     for p, key in enumerate(map(np.ndarray.tobytes, patterns)):
@@ -173,8 +175,12 @@ def _of_block(
     return sums, low, high
 
 
-def _extreme(z: np.ndarray, of: np.ufunc) -> np.ndarray:
+def _extremes(parts: list[np.ndarray], of: np.ufunc) -> np.ndarray:
     """The least or the greatest value of each column; np.fmin and np.fmax leave NaN out where there is another."""
+    return np.concatenate([_extreme(part, of) for part in parts], dtype=np.float64)
+
+
+def _extreme(z: np.ndarray, of: np.ufunc) -> np.ndarray:
     whole = len(z) // FOLD * FOLD
     folded = of.reduce(z[:whole].reshape(FOLD, -1), axis=0).reshape(-1, z.shape[1]) if whole else z[:0]
     return of.reduce(np.concatenate([folded, z[whole:]]), axis=0)

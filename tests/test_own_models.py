@@ -297,6 +297,7 @@ def test_a_site_that_observes_something_else_is_refused():
         map_estimate(model, X, np.exp(Y - Y.mean()))
 
 
+@pytest.mark.long
 def test_many_fits_do_not_fill_the_process_with_programs(monkeypatch):
     """A fit of another model is some 600 memory maps, and Linux allows 65,530; past that the compiler dies."""
     if not room.MAPS.exists():

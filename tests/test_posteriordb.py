@@ -107,6 +107,7 @@ POSTERIORS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", POSTERIORS)
 def test_nuts_agrees_with_the_reference(name, proved):
     record = json.loads((FOLDER / f"{name}.json").read_text())

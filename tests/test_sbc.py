@@ -22,6 +22,7 @@ def small(x, y=None, *, sd=1.0, width=1.0):
     numpyro.sample("y", dist.Normal(w * (x[:, 0] - 5.0), sd), obs=y)
 
 
+@pytest.mark.long
 def test_exact_posteriors_pass(tmp_path):
     """The posterior of ``small`` is normal, so that all three fitters are right."""
     ranks = calibrate(small, simulations=200, rows=5, features=1)
@@ -63,6 +64,7 @@ def test_one_model_is_calibrated_with_labels_known_and_then_hidden():
         calibrate(linear_regression, kinds=(3, 0))
 
 
+@pytest.mark.long
 def test_probabilities_of_labels_are_calibrated():
     """And a likelihood whose classes are too narrow is too sure of them."""
     ranks = calibrate(gaussian_naive_bayes, fitters=("nuts",), simulations=200, labels=2)

@@ -27,11 +27,10 @@ def told(first: float, again: float, draws: dict[str, np.ndarray]) -> dict[str, 
     from arviz_stats.base import array_stats
     from bayeszoo.inference.sampling import convergence
 
-    checking, _ = timed(convergence, draws)
+    checking, checks = timed(convergence, draws)
     flat = {name: np.asarray(value, float).reshape(*value.shape[:2], -1) for name, value in draws.items()}
     together = np.concatenate([flat[name] for name in sorted(flat)], axis=-1)
-    axes = {"chain_axis": 0, "draw_axis": 1}
-    ess = array_stats.ess(together, method="bulk", **axes)
+    ess = array_stats.ess(together, method="bulk", chain_axis=0, draw_axis=1)
     return {
         "first": float(first),
         "again": float(again),
@@ -39,7 +38,7 @@ def told(first: float, again: float, draws: dict[str, np.ndarray]) -> dict[str, 
         "mean": together.mean(axis=(0, 1)),
         "error": together.std(axis=(0, 1)) / np.sqrt(ess),
         "ess": float(np.min(ess)),
-        "rhat": float(np.max(array_stats.rhat(together, **axes))),
+        "rhat": checks["max_rhat"],
     }
 
 

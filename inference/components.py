@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from .fit import Fit
-from .priors import log_prior, prior_and_derived
+from .priors import log_prior, with_params
 from .queries import log_likelihood
 
 ROWS = 200  # enough rows to tell components apart
@@ -39,12 +39,7 @@ def match_components(fit: Fit) -> Fit:
     if not found:
         return fit
     told = {**fit.diagnostics, "renamed_draws": max(fit.diagnostics.get("renamed_draws", 0.0), float(moved.sum()))}
-    if not moved.any():
-        return replace(fit, diagnostics=told)
-    shaped = {name: value.reshape(fit.params[name].shape) for name, value in params.items()}
-    after = replace(fit, params=shaped, diagnostics=told)
-    _, derived = prior_and_derived(after)
-    return replace(after, derived={k: v.reshape(*fit.draws_shape, *v.shape[1:]) for k, v in derived.items()})
+    return replace(with_params(fit, params) if moved.any() else fit, diagnostics=told)
 
 
 def _unnamed(fit: Fit) -> list[str]:
@@ -102,7 +97,7 @@ def _exchangeable(fit: Fit, dim: str, beside: str | None) -> bool:
         return log_prior(other), log_likelihood(other, x, y)
 
     before, same = told(few), np.arange(count)
-    for names in (np.roll(same, 1), np.concatenate([same[1::-1], same[2:]])):
+    for names in {(*same[1:], 0), (1, 0, *same[2:])}:  # of two, they are one
         order = np.tile(same, (len(some), entries, 1))
         order[:, 0] = names
         after = told(_renamed(fit, few, dim, beside, order))

@@ -28,10 +28,9 @@ def normal_verdict(
 
     scale = prior_scale(problem.prior_draws(seed))
     target = {"prior": True, "jacobian": True, **problem.keywords}
-    some = vectors[:LOOKED]
-    log_p = np.array([value_at(vector, scale, problem.spec, problem.rows, **target) for vector in some])
+    # By the search's own program, which is compiled.
+    log_p = np.array([value_at(one, scale, problem.spec, problem.rows, **target) for one in vectors[:LOOKED]])
     log_p = np.maximum(log_p, log_p.max() - NOTHING)
     _, k = array_stats.psislw(log_normal[:LOOKED] - log_p)  # of log-likelihoods, whose signs it turns itself
-    k = float(k)
     said = f"the posterior is far from a normal (Pareto k of its draws {k:.1f}, above {FAR:g}): compare with nuts."
-    return {"normal_k": k}, [said] if k > FAR else []
+    return {"normal_k": float(k)}, [said] if k > FAR else []

@@ -1,5 +1,6 @@
 """Missing features filled in: P(x_missing | x_seen, D), or P(x_missing | x_seen, y, D) where the label is known."""
 
+from collections.abc import Iterator
 from functools import partial, singledispatch
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +21,14 @@ from .declare import Declared
 from .errors import DataError, ModelError
 from .joint import one_row
 from .missing import log_prob_seen
+from .progress import bar
 from .queries import log_joint, needs_joint, rows_of
 from .table import COUNTS, in_own_kind, read_labels, whole
 
 if TYPE_CHECKING:
     from .fit import Fit
 
-CELLS = 4_000_000  # draws x rows x labels held at a time
+CELLS = 4_000_000  # draws x rows x labels or features held at a time
 
 
 @singledispatch
@@ -114,36 +116,56 @@ def impute(fit: "Fit", x: Any, y: Any = None, *, draws: int = 200, every: bool =
         if len(codes) != len(values):
             raise DataError(f"x has {len(values)} rows but y has {len(codes)}; give one y for every row, or none.")
     holes = np.flatnonzero(np.isnan(values).any(axis=1))
-    filled = np.broadcast_to(values, (draws, *values.shape)).copy()
-    if len(holes):
-        draw, label = _parameters_and_labels(fit, values[holes], codes[holes], draws, seed)
-        with jax.enable_x64(True):  # a seed may have 64 bits
-            key = jax.random.key(seed)
-        program = partial(_fill, key, fit.flat_params, fit.spec, model=fit.model)
-        filled[:, holes] = np.concatenate(list(in_blocks(program, holes, values[holes], draw, label))).swapaxes(0, 1)
+    drawn = _drawn(fit, values, codes, holes, draws, seed)
     levels = fit.schema.levels or (None,) * values.shape[1]
     if every:
+        filled = np.broadcast_to(values, (draws, *values.shape)).copy()
+        for rows, block in drawn:
+            filled[:, rows] = block.swapaxes(0, 1)
         coords = {"draw": np.arange(draws), "row": np.arange(len(values))}
         columns = [in_own_kind(filled[..., j], names) for j, names in enumerate(levels)]
         table = dict(zip(fit.schema.columns, columns, strict=True))
         return xr.Dataset({name: (("draw", "row"), column) for name, column in table.items()}, coords)
-    table = {}
-    for j, (column, names) in enumerate(zip(fit.schema.columns, levels, strict=True)):
-        if isinstance(names, tuple):
-            best = np.sum(filled[..., j, None] == np.arange(len(names)), axis=0).argmax(axis=-1)
-        else:
-            best = np.where(np.isnan(values[:, j]), filled[..., j].mean(axis=0), values[:, j])
-            best = np.rint(best) if names == COUNTS else best
-        table[column] = in_own_kind(best, names)
+    best = values.copy()
+    for rows, block in drawn:
+        middle = np.stack([_middle(block[..., j], names) for j, names in enumerate(levels)], axis=1)
+        best[rows] = np.where(np.isnan(values[rows]), middle, values[rows])
+    table = {
+        column: in_own_kind(best[:, j], names)
+        for j, (column, names) in enumerate(zip(fit.schema.columns, levels, strict=True))
+    }
     index = getattr(x, "index", None)
     return pd.DataFrame(table, index=index if isinstance(index, pd.Index) else None)
 
 
+def _middle(drawn: np.ndarray, names: Any) -> np.ndarray:
+    """What stands for draws of a column's cells, (rows, draws): the most frequent name, the mean, as a whole count."""
+    if isinstance(names, tuple):
+        return np.sum(drawn[..., None] == np.arange(len(names)), axis=1).argmax(axis=-1)
+    mean = drawn.mean(axis=1)
+    return np.rint(mean) if names == COUNTS else mean
+
+
+def _drawn(
+    fit: "Fit", values: np.ndarray, codes: np.ndarray, holes: np.ndarray, draws: int, seed: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows that miss cells, and these rows filled in, (rows, draws, features), a block at a time."""
+    rng = np.random.default_rng(seed)
+    with jax.enable_x64(True):  # a seed may have 64 bits
+        key = jax.random.key(seed)
+    program = partial(_fill, key, fit.flat_params, fit.spec, model=fit.model)
+    size = max(64, CELLS // (draws * values.shape[1]))
+    for start in bar(range(0, len(holes), size), desc="rows with holes", unit_scale=size, unit=" rows"):
+        rows = holes[start : start + size]
+        draw, label = _parameters_and_labels(fit, values[rows], codes[rows], draws, rng)
+        yield rows, np.concatenate(list(in_blocks(program, rows, values[rows], draw, label)))
+
+
 def _parameters_and_labels(
-    fit: "Fit", values: np.ndarray, codes: np.ndarray, draws: int, seed: int
+    fit: "Fit", values: np.ndarray, codes: np.ndarray, draws: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws of (theta, y) given what was seen of each row, as numbers of posterior draws and codes, (rows, draws)."""
-    rng, classes = np.random.default_rng(seed), fit.shape.classes or 1
+    classes = fit.shape.classes or 1
     count = fit.draws_shape[0] * fit.draws_shape[1]
     draw, label = np.empty((2, len(values), draws), dtype=int)
     size = max(1, CELLS // (count * classes))

@@ -28,6 +28,15 @@ def prior_and_derived(fit: "Fit") -> tuple[dict[str, np.ndarray], dict[str, np.n
         return jax.tree.map(np.asarray, _each(params, fit.spec, rows, model=fit.model, shape=fit.shape))
 
 
+def with_params(fit: "Fit", params: dict[str, np.ndarray]) -> "Fit":
+    """The fit with other values of its parameters, each (draws, *shape), and its deterministic sites at these."""
+    after = replace(fit, params={name: value.reshape(fit.params[name].shape) for name, value in params.items()})
+    _, derived = prior_and_derived(after)
+    return replace(
+        after, derived={name: value.reshape(*fit.draws_shape, *value.shape[1:]) for name, value in derived.items()}
+    )
+
+
 def log_prior(fit: "Fit") -> np.ndarray:
     """log prior density of all parameters at each draw, (draws,)."""
     return np.sum(list(prior_and_derived(fit)[0].values()), axis=0)

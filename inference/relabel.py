@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from .fit import Fit
-from .priors import log_prior, prior_and_derived
+from .priors import log_prior, with_params
 from .queries import log_joint, log_label_posterior, log_marginal
 
 ROWS = 200  # enough rows to tell components apart; more cost time
@@ -41,15 +41,8 @@ def relabel(fit: Fit) -> Fit:
     order = np.tile(np.arange(fit.shape.classes), (len(cost), 1))
     order[:, free] = free[[linear_sum_assignment(one)[1] for one in cost]]
     renamed = int(np.any(order != np.arange(fit.shape.classes), axis=1).sum())
-    diagnostics = {**fit.diagnostics, "renamed_draws": float(renamed)}
-    if renamed == 0:
-        return replace(fit, diagnostics=diagnostics)
-    params = {
-        name: value.reshape(fit.params[name].shape) for name, value in _renamed(fit.flat_params, order, axes).items()
-    }
-    after = replace(fit, params=params, diagnostics=diagnostics)
-    _, derived = prior_and_derived(after)
-    return replace(after, derived={k: v.reshape(*fit.draws_shape, *v.shape[1:]) for k, v in derived.items()})
+    after = with_params(fit, _renamed(fit.flat_params, order, axes)) if renamed else fit
+    return replace(after, diagnostics={**fit.diagnostics, "renamed_draws": float(renamed)})
 
 
 def _renamed(params: dict[str, np.ndarray], order: np.ndarray, axes: Axes) -> dict[str, np.ndarray]:

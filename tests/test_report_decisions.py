@@ -9,8 +9,7 @@ from bayeszoo.inference import cost_of_error, decide, estimate_label_prior, labe
 from bayeszoo.models import gaussian_naive_bayes, mixed_naive_bayes
 from bayeszoo.workflow import store
 from bayeszoo.workflow.cli import main
-from bayeszoo.workflow.left_out import own_label_posterior
-from bayeszoo.workflow.page import Case
+from bayeszoo.workflow.left_out import Case, own_label_posterior
 from bayeszoo.workflow.report_decisions import decisions
 from scipy import stats
 

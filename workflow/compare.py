@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from ..inference.errors import DataError
-from .left_out import left_out_label_posterior, smoothed_weights
+from .left_out import own_label_posterior
 
 if TYPE_CHECKING:
     from ..inference.fit import Fit
@@ -66,8 +66,7 @@ def left_out(fit: "Fit") -> object:
     if not (fit.shape.generative and fit.shape.classes and np.any(fit.y >= 0)):
         return found
     known = fit.y >= 0
-    weights, _ = smoothed_weights(tree)
-    p = left_out_label_posterior(fit, weights)[known, fit.y[known]]
+    p = own_label_posterior(fit, tree)[0][known, fit.y[known]]
     with np.errstate(divide="ignore"):
         each = np.log(p)
     inside = np.log(np.exp(fit.log_label_posterior(fit.x).values)[known, fit.y[known]])

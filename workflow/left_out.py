@@ -5,7 +5,8 @@ others (Vehtari, Gelman and Gabry 2017; Vehtari et al. 2024).
 """
 
 from collections.abc import Iterator
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import jax
@@ -14,6 +15,7 @@ import xarray as xr
 from scipy.special import softmax
 
 from ..inference.blocks import in_blocks
+from ..inference.decisions import label_uncertainty
 from ..inference.densities import each_draw
 from ..inference.generate import draw_x
 from ..inference.queries import ask, log_joint, log_label_posterior
@@ -50,12 +52,15 @@ def left_out_label_posterior(fit: "Fit", weights: np.ndarray) -> np.ndarray:
     return answer / answer.sum(axis=1, keepdims=True)
 
 
-def pit_of_labels(fit: "Fit", weights: np.ndarray) -> np.ndarray | None:
-    """The place of each row's label among the less probable ones, a random part of its own probability added."""
+def pit_of_labels(fit: "Fit", probability: np.ndarray) -> np.ndarray | None:
+    """The place of each row's label among the less probable ones, a random part of its own probability added.
+
+    probability: P(y = k) of each row, (rows, labels), the row left out.
+    """
     known = fit.y >= 0
     if not known.any():
         return None
-    p = left_out_label_posterior(fit, weights)[known]
+    p = probability[known]
     own = p[np.arange(len(p)), fit.y[known]]
     tie = np.random.default_rng(0).random(len(p))
     return np.where(p < own[:, None], p, 0.0).sum(axis=1) + tie * own
@@ -76,11 +81,50 @@ def pit_of_response(fit: "Fit", tree: xr.DataTree) -> np.ndarray | None:
     ].values
 
 
+@dataclass(frozen=True)
+class Case:
+    """What checks and sections look at: a fit, its ``to_arviz()``, and what several of them need, worked out once."""
+
+    fit: "Fit"
+    tree: xr.DataTree
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether there are draws, and the log-likelihood of each row at these."""
+        return "log_likelihood" in self.tree and self.fit.draws_shape != (1, 1)
+
+    @cached_property
+    def weights(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of ``smoothed_weights``."""
+        return smoothed_weights(self.tree)
+
+    @cached_property
+    def label_posterior(self) -> tuple[np.ndarray, str]:
+        """Of ``own_label_posterior``."""
+        if self.leaves_out:
+            return left_out_label_posterior(self.fit, self.weights[0]), "rows left out"
+        return np.exp(self.fit.log_label_posterior(self.fit.x).values), "the rows it was fitted to"
+
+    @cached_property
+    def unsure(self) -> xr.Dataset:
+        """``label_uncertainty`` of the fit's rows."""
+        return label_uncertainty(self.fit, self.fit.x)
+
+    @property
+    def answers_x(self) -> bool:
+        """Whether the model answers P(x)."""
+        return self.fit.shape.generative and bool(self.fit.shape.classes or not self.fit.shape.has_y)
+
+    @property
+    def known(self) -> np.ndarray:
+        """Which rows have a label that is known."""
+        labelled = self.fit.shape.has_y and self.fit.shape.classes
+        return self.fit.y >= 0 if labelled else np.zeros(len(self.fit.x), dtype=bool)
+
+
 def own_label_posterior(fit: "Fit", tree: xr.DataTree) -> tuple[np.ndarray, str]:
     """P(y = k) of each row of the fit, (rows, labels), and of which rows in words: left out, where draws allow it."""
-    if "log_likelihood" in tree and fit.draws_shape != (1, 1):
-        return left_out_label_posterior(fit, smoothed_weights(tree)[0]), "rows left out"
-    return np.exp(fit.log_label_posterior(fit.x).values), "the rows it was fitted to"
+    return Case(fit, tree).label_posterior
 
 
 class Places(NamedTuple):

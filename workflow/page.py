@@ -1,51 +1,14 @@
-"""What a page is made from, and its pieces: text, code, checks, tables and pictures."""
+"""The pieces of a page: text, code, checks, tables and pictures."""
 
 import base64
 import io
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
-import xarray as xr
 
-from ..inference.decisions import label_uncertainty
-from .left_out import own_label_posterior
 from .plots import figure_of
-
-if TYPE_CHECKING:
-    from ..inference.fit import Fit
-
-
-@dataclass(frozen=True)
-class Case:
-    """What sections look at: a fit, its ``to_arviz()``, and what several of them need, worked out once."""
-
-    fit: "Fit"
-    tree: xr.DataTree
-
-    @cached_property
-    def label_posterior(self) -> tuple[np.ndarray, str]:
-        """Of ``own_label_posterior``."""
-        return own_label_posterior(self.fit, self.tree)
-
-    @cached_property
-    def unsure(self) -> xr.Dataset:
-        """``label_uncertainty`` of the fit's rows."""
-        return label_uncertainty(self.fit, self.fit.x)
-
-    @property
-    def answers_x(self) -> bool:
-        """Whether the model answers P(x)."""
-        return self.fit.shape.generative and bool(self.fit.shape.classes or not self.fit.shape.has_y)
-
-    @property
-    def known(self) -> np.ndarray:
-        """Which rows have a label that is known."""
-        labelled = self.fit.shape.has_y and self.fit.shape.classes
-        return self.fit.y >= 0 if labelled else np.zeros(len(self.fit.x), dtype=bool)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from .label_plots import plot_confusion as plot_confusion
 from .label_plots import plot_images as plot_images
 from .label_plots import plot_label_calibration as plot_label_calibration
 from .learning import plot_learning_curve as plot_learning_curve
+from .left_out import Case
 from .parameter_plots import plot_forest as plot_forest
 from .parameter_plots import plot_rank as plot_rank
 from .parameter_plots import plot_trace as plot_trace
@@ -80,7 +81,7 @@ def _pictures(fit: "Fit", tree: xr.DataTree) -> Iterator[tuple[str, Any]]:
 
 def predictive(fit: "Fit", tree: xr.DataTree) -> Iterator[tuple[str, Any]]:
     """Checks of the posterior predictive that fit the data's type, by name."""
-    left_out = "log_likelihood" in tree and fit.draws_shape != (1, 1)
+    left_out = Case(fit, tree).leaves_out
     if fit.shape.generative:
         if fit.shape.classes:
             yield "columns by class", plot_predictive_by_class(fit, tree)

@@ -17,9 +17,10 @@ from ..inference.progress import bar
 from . import label_plots, plots
 from .catalogue import answers
 from .diagram import diagram
-from .page import Case, Part, picture
+from .left_out import Case
+from .page import Part, picture
 from .report_decisions import decisions
-from .verdict import check
+from .verdict import checks
 
 if TYPE_CHECKING:
     from ..inference.fit import Fit
@@ -81,8 +82,8 @@ def _quantiles(draws: xr.Dataset) -> pd.DataFrame:
 
 
 def _verdict(case: Case) -> Iterator[Part]:
-    fit, tree = case.fit, case.tree
-    found = list(check(fit, tree).itertuples())
+    fit = case.fit
+    found = checks(case)
     bad = sum(not one.passed for one in found)
     if found:
         summary = "Nothing speaks against this fit." if not bad else f"{bad} of {len(found)} checks want a look."
@@ -199,7 +200,7 @@ def _least_sure(case: Case) -> pd.DataFrame:
 
 def _loo(case: Case) -> Iterator[Part]:
     fit, tree = case.fit, case.tree
-    if "log_likelihood" not in tree or fit.draws_shape == (1, 1):
+    if not case.leaves_out:
         yield Part(text="Leave-one-out needs draws and the log-likelihood of each row; this fit has one or none.")
         return
     from arviz_stats import loo

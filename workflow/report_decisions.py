@@ -12,7 +12,8 @@ from ..inference.impute import impute
 from ..inference.shift import estimate_label_prior, label_posterior_under
 from ..inference.table import in_own_kind
 from . import decision_plots
-from .page import Case, Part, picture
+from .left_out import Case
+from .page import Part, picture
 
 if TYPE_CHECKING:
     from ..inference.fit import Fit

@@ -9,7 +9,7 @@ import xarray as xr
 
 from ..inference.importance import FAR
 from .check import FALSE_ALARM, inside
-from .left_out import pit_of_labels, pit_of_response, smoothed_weights
+from .left_out import Case, pit_of_labels, pit_of_response
 
 if TYPE_CHECKING:
     from ..inference.fit import Fit
@@ -37,9 +37,13 @@ def check(fit: "Fit", tree: xr.DataTree | None = None) -> pd.DataFrame:
     to a normal it is. Of a point fit: its gap.
     tree: the fit's ``to_arviz()``, where it is at hand. Checks that need rows or draws are left out where none are.
     """
-    tree = fit.to_arviz() if tree is None else tree
-    found = [*_point(fit), *_normal(fit), *_sampling(fit, tree), *_left_out(fit, tree), *_prior(fit, tree)]
-    return pd.DataFrame(found, columns=Check._fields)
+    return pd.DataFrame(checks(Case(fit, fit.to_arviz() if tree is None else tree)), columns=Check._fields)
+
+
+def checks(case: Case) -> list[Check]:
+    """The checks of ``check``, one by one."""
+    fit = case.fit
+    return [*_point(fit), *_normal(fit), *_sampling(fit, case.tree), *_left_out(case), *_prior(case)]
 
 
 def _point(fit: "Fit") -> Iterator[Check]:
@@ -88,13 +92,13 @@ def _sampling(fit: "Fit", tree: xr.DataTree) -> Iterator[Check]:
         yield Check("modes visited", told["modes"], "1", False, advice)
 
 
-def _left_out(fit: "Fit", tree: xr.DataTree) -> Iterator[Check]:
+def _left_out(case: Case) -> Iterator[Check]:
     """Leave-one-out by importance sampling, and whether what it predicts is calibrated."""
-    if "log_likelihood" not in tree or fit.draws_shape == (1, 1):
+    if not case.leaves_out:
         return
     from arviz_stats.base import array_stats
 
-    weights, k = smoothed_weights(tree)
+    fit, (weights, k) = case.fit, case.weights
     limit = min(1 - 1 / np.log10(weights.shape[0]), 0.7)
     bad = int((k > limit).sum())
     advice = (
@@ -103,7 +107,7 @@ def _left_out(fit: "Fit", tree: xr.DataTree) -> Iterator[Check]:
         else f"{bad} of {len(k)} rows move the posterior much, so LOO is too hopeful of them: look at those rows."
     )
     yield Check("Pareto k, the largest", float(k.max()), f"at most {limit:.2f}", bad == 0, advice)
-    pit = pit_of_labels(fit, weights) if fit.shape.classes else pit_of_response(fit, tree)
+    pit = pit_of_labels(fit, case.label_posterior[0]) if fit.shape.classes else pit_of_response(fit, case.tree)
     if pit is not None and len(pit) >= 20:
         there = np.isfinite(pit)
         p = float(array_stats.uniformity_test(inside(pit[there]))[0])
@@ -119,8 +123,9 @@ def _left_out(fit: "Fit", tree: xr.DataTree) -> Iterator[Check]:
         yield Check("calibration, p of uniform ranks", p, f"above {FALSE_ALARM}", good, advice)
 
 
-def _prior(fit: "Fit", tree: xr.DataTree) -> Iterator[Check]:
-    if "log_prior" not in tree or "log_likelihood" not in tree or fit.draws_shape == (1, 1):
+def _prior(case: Case) -> Iterator[Check]:
+    tree = case.tree
+    if "log_prior" not in tree or not case.leaves_out:
         return
     together = sum(value.values for value in tree["log_prior"].data_vars.values())
     if np.ptp(together) < 1e-9:  # a flat prior, which pulls at nothing

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,8 @@ def oracles() -> dict[str, list[dict]]:
         return json.loads(record.read_text())
 
 
-def calibration(name: str, exhibit: Exhibit, simulations: int) -> dict[str, dict]:
-    """Of each fitter, with labels known and, where there are labels and P(x), hidden."""
+def calibration(name: str, exhibit: Exhibit, simulations: int) -> Iterator[dict[str, dict]]:
+    """Of each fitter, with labels known and then, where there are labels and P(x), with these hidden, too."""
     shape, found = shape_of(exhibit), {}
     for hidden in (False, True) if shape.classes and shape.generative else (False,):
         start = time.perf_counter()
@@ -53,7 +54,7 @@ def calibration(name: str, exhibit: Exhibit, simulations: int) -> dict[str, dict
                 "simulations": simulations,
             }
         print(f"  {name}{', labels hidden' * hidden}: {seconds:.0f} s", flush=True)
-    return found
+        yield found
 
 
 def main() -> None:
@@ -82,8 +83,9 @@ def measure(names: list[str], simulations: int, tests: bool) -> None:
     if tests:
         proofs["oracles"] = oracles()
     for name in names:
-        proofs.setdefault("calibration", {})[name] = calibration(name, ZOO[name], simulations)
-        PROOFS.write_text(json.dumps(proofs, indent=1) + "\n")  # at once, so that a run that is cut short is not lost
+        for found in calibration(name, ZOO[name], simulations):
+            proofs.setdefault("calibration", {})[name] = found
+            PROOFS.write_text(json.dumps(proofs, indent=1) + "\n")  # at once, so that a run cut short is not lost
     PROOFS.write_text(json.dumps(proofs, indent=1) + "\n")
 
 

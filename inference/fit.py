@@ -130,7 +130,7 @@ class Fit:
         feature, number, count: columns, of all kinds or of one. label. name_j: what column j says, called as the column
         is unless something else is called that. A second dim of a kind, as of a matrix, has _2 behind its name.
         """
-        columns, levels = self.schema.columns, self.schema.levels or (None,) * len(self.schema.columns)
+        columns, levels = self.schema.columns, self.schema.each_levels
         found = {
             "feature": list(columns),
             "label": self.label_coordinate,

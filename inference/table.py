@@ -36,6 +36,11 @@ class Schema:
     labels: tuple[Any, ...] | None
     levels: tuple[Any, ...] = ()
 
+    @property
+    def each_levels(self) -> tuple[Any, ...]:
+        """Of every column its entry of levels, None for numbers."""
+        return self.levels or (None,) * len(self.columns)
+
 
 def kinds_of(levels: tuple[Any, ...]) -> tuple[int, ...]:
     """What columns are, as a model sees it in Spec."""
@@ -144,7 +149,7 @@ def _frame(
         values = (frame if list(columns) == has else frame.select(*columns)).to_numpy()
         if values.dtype in FLOATS and not (schema and schema.levels):
             return values, columns, ()
-    known = schema.levels if schema and schema.levels else (None,) * len(columns)
+    known = schema.each_levels if schema else (None,) * len(columns)
     read, levels = [], []
     for name, names in zip(columns, known, strict=True):
         column = frame[:, has.index(name)]

@@ -9,6 +9,7 @@ import pytest
 from arviz_plots import PlotCollection
 from bayeszoo.inference import calibrate, label_uncertainty, laplace, learning_curve, outliers
 from bayeszoo.models import (
+    categorical_naive_bayes,
     gaussian_naive_bayes,
     linear_regression,
     poisson_regression,
@@ -113,4 +114,19 @@ def test_a_picture_is_returned_and_not_shown(name, joint, tree, monkeypatch):
 def test_a_response_has_densities_of_numbers_and_a_rootogram_of_counts():
     fit = fitted(linear_regression, X[["bill_length_mm"]], X["body_mass_g"])
     assert plots.figure_of(plots.plot_response(fit, fit.to_arviz())).axes[0].get_legend() is not None
+    plt.close("all")
+
+
+def test_pictures_say_the_names_of_a_column_of_names():
+    x, islands = BIRDS[["island", "sex"]], sorted(BIRDS["island"].unique())
+    fit = fitted(categorical_naive_bayes, x, Y)
+    tree = fit.to_arviz()
+    for picture in (plots.plot_prior_predictive(fit, tree), plots.plot_predictive_by_class(fit, tree)):
+        axis = next(one for one in picture.axes if one.get_xlabel() == "island")
+        assert [text.get_text() for text in axis.get_xticklabels()] == islands
+    dots = plots.plot_generated(fit).axes[0]
+    assert [text.get_text() for text in dots.get_xticklabels()] == islands
+    made, real = dots.lines
+    kinds = set(np.round(made.get_xdata().astype(float)))
+    assert set(np.round(real.get_xdata())) <= kinds <= {0, 1, 2}  # Adelies live on all three, and are generated there
     plt.close("all")

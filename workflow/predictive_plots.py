@@ -1,13 +1,16 @@
 """Pictures of what a fit predicts, before and after the data, beside what was seen."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ..inference.table import COUNTS, read_x
 from .check import FALSE_ALARM
 from .left_out import pit_of_columns
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 COLUMNS = 4  # columns of the table shown in a picture of classes by columns
 PANELS = 6  # panels of columns where there are no classes
+BARS = 24  # of a histogram
 LEAST = 20  # rows of a label whose places are tested for uniformity
 BAND = 0.95  # chance that all of a uniform distribution function is inside its band
 
@@ -26,22 +30,22 @@ def plot_prior_predictive(fit: "Fit", tree: xr.DataTree) -> Figure:
     """Data (filled) against what the prior alone predicts (line), a panel a column; the prior should be the wider."""
     drawn = tree["prior_predictive"]
     if fit.shape.generative:
-        names = list(fit.schema.columns)[:PANELS]
-        pairs = [(name, fit.x[:, j], drawn["x"].values[..., j].ravel()) for j, name in enumerate(names)]
+        x = drawn["x"].values.reshape(-1, len(fit.schema.columns))
+        shown = enumerate(zip(fit.schema.columns[:PANELS], fit.schema.each_levels[:PANELS], strict=True))
+        pairs = [(name, levels, fit.x[:, j], x[:, j]) for j, (name, levels) in shown]
     else:
-        pairs = [(fit.schema.target, fit.y, drawn["y"].values.ravel())]
+        pairs = [(fit.schema.target, None, fit.y, drawn["y"].values.ravel())]
     width = min(len(pairs), 3)
     height = -(-len(pairs) // width)
     figure, axes = plt.subplots(height, width, figsize=(3.4 * width, 2.2 * height), squeeze=False)
     for axis in axes.ravel()[len(pairs) :]:
         axis.set_axis_off()
-    for axis, (name, real, prior) in zip(axes.ravel(), pairs, strict=False):
+    for axis, (name, levels, real, prior) in zip(axes.ravel(), pairs, strict=False):
         real, prior = real[~np.isnan(real)], prior[np.isfinite(prior)]
         low, high = np.quantile(prior, [0.01, 0.99])
-        edges = np.linspace(min(low, real.min()), max(high, real.max()), 40)
-        axis.hist(real, edges, density=True, alpha=0.4, label="data")
-        axis.hist(prior, edges, density=True, histtype="step", color="C1", label="prior predictive")
-        axis.set(xlabel=name, yticks=[])
+        edges = _edges(np.append(real, [low, high]), levels)
+        _two_histograms(axis, edges, levels, {"data": real, "prior predictive": prior})
+        axis.set_xlabel(name)
     axes[0, 0].legend(fontsize="small")
     figure.tight_layout()
     return figure
@@ -58,14 +62,9 @@ def plot_predictive_by_class(fit: "Fit", tree: xr.DataTree) -> Figure:
     figure, axes = plt.subplots(fit.shape.classes, len(columns), figsize=size, sharex="col", squeeze=False)
     for k, label in enumerate(fit.label_coordinate):
         for axis, j in zip(axes[k], columns, strict=True):
-            real = fit.x[codes == k, j]
-            real = real[~np.isnan(real)]
-            edges = np.histogram_bin_edges(fit.x[~np.isnan(fit.x[:, j]), j], bins=24)
-            axis.hist(real, edges, density=len(real) > 0, alpha=0.4, label="real")
-            axis.hist(
-                x[y == k, j], edges, density=bool(np.any(y == k)), histtype="step", color="C1", label="predictive"
-            )
-            axis.set_yticks([])
+            seen, levels = ~np.isnan(fit.x[:, j]), fit.schema.each_levels[j]
+            pair = {"real": fit.x[seen & (codes == k), j], "predictive": x[y == k, j]}
+            _two_histograms(axis, _edges(fit.x[seen, j], levels), levels, pair)
             if k == fit.shape.classes - 1:
                 axis.set_xlabel(fit.schema.columns[j])
         axes[k, 0].set_ylabel(str(label))
@@ -84,11 +83,9 @@ def plot_predictive(fit: "Fit", tree: xr.DataTree) -> Figure:
         axis.set_axis_off()
     drawn = tree["posterior_predictive"]["x"].values.reshape(-1, len(fit.schema.columns))
     for axis, (j, name) in zip(axes.ravel(), shown, strict=False):
-        real = fit.x[~np.isnan(fit.x[:, j]), j]
-        edges = np.histogram_bin_edges(real, bins=24)
-        axis.hist(real, edges, density=True, alpha=0.4, label="real")
-        axis.hist(drawn[:, j], edges, density=True, histtype="step", color="C1", label="predictive")
-        axis.set(xlabel=name, yticks=[])
+        real, levels = fit.x[~np.isnan(fit.x[:, j]), j], fit.schema.each_levels[j]
+        _two_histograms(axis, _edges(real, levels), levels, {"real": real, "predictive": drawn[:, j]})
+        axis.set_xlabel(name)
     axes[0, 0].legend(fontsize="small")
     figure.tight_layout()
     return figure
@@ -171,22 +168,60 @@ def plot_probabilities_by_class(fit: "Fit") -> Figure:
 
 
 def plot_generated(fit: "Fit", n: int = 200) -> Figure:
-    """Real rows as dots, generated as crosses, a panel a label, in the two columns that differ most between labels."""
+    """Real rows as dots, generated as crosses, a panel a label, in the two columns that differ most between labels.
+
+    Rows of equal names or counts are shown beside each other, not on top.
+    """
     codes = known_or_assigned(fit)
     columns = telling_columns(fit, codes, 2)
     first, second = columns[0], columns[-1]
     labels = fit.label_coordinate.tolist()
     size = (3.6 * len(labels), 3.6)
     figure, axes = plt.subplots(1, len(labels), figsize=size, sharex=True, sharey=True, squeeze=False)
+    rng = np.random.default_rng(0)
     for k, (label, axis) in enumerate(zip(labels, axes[0], strict=True)):
-        made = fit.generate(n, label=label).to_pandas()
+        made = read_x(fit.generate(n, label=label).to_pandas(), fit.schema)[0]
         real = fit.x[codes == k]
-        axis.plot(made.iloc[:, first], made.iloc[:, second], "x", color="C1", ms=4, label="generated")
-        axis.plot(real[:, first], real[:, second], "o", color="C0", ms=4, alpha=0.6, label="real")
+        for rows, style in (
+            (made, {"marker": "x", "color": "C1", "label": "generated"}),
+            (real, {"marker": "o", "color": "C0", "alpha": 0.6, "label": "real"}),
+        ):
+            apart = [_apart(rows[:, j], fit.schema.each_levels[j], rng) for j in (first, second)]
+            axis.plot(*apart, ls="", ms=4, **style)
         axis.set(title=str(label), xlabel=fit.schema.columns[first])
+        _name_ticks(axis.xaxis, fit.schema.each_levels[first])
+        _name_ticks(axis.yaxis, fit.schema.each_levels[second])
     axes[0, 0].set_ylabel(fit.schema.columns[second])
     axes[0, 0].legend()
     return figure
+
+
+def _edges(values: np.ndarray, levels: Any) -> np.ndarray:
+    """Of the bars of a histogram: one for each name or whole number, 24 where there are more or for numbers."""
+    if isinstance(levels, tuple):
+        return np.arange(len(levels) + 1) - 0.5
+    if levels == COUNTS:
+        step = max(1, -(-int(np.ptp(values) + 1) // BARS))
+        return np.arange(np.floor(values.min()), values.max() + step + 1, step) - 0.5
+    return np.histogram_bin_edges(values, bins=BARS)
+
+
+def _two_histograms(axis: Axes, edges: np.ndarray, levels: Any, pair: dict[str, np.ndarray]) -> None:
+    """The first filled, the second a line."""
+    for (label, values), style in zip(pair.items(), ({"alpha": 0.4}, {"histtype": "step", "color": "C1"}), strict=True):
+        inside = np.any((values >= edges[0]) & (values <= edges[-1]))  # a density of nothing is not a number
+        axis.hist(values, edges, density=bool(inside), label=label, **style)
+    axis.set_yticks([])
+    _name_ticks(axis.xaxis, levels)
+
+
+def _name_ticks(axis: Axis, levels: Any) -> None:
+    if isinstance(levels, tuple):
+        axis.set_ticks(range(len(levels)), [str(name) for name in levels])
+
+
+def _apart(values: np.ndarray, levels: Any, rng: np.random.Generator) -> np.ndarray:
+    return values if levels is None else values + rng.uniform(-0.2, 0.2, len(values))
 
 
 def known_or_assigned(fit: "Fit") -> np.ndarray:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .fit import Fit
 
 
+OURS = {"label": "class", "label_2": "class_2"}  # dims, and what they are called in the tree
 NUMBERS = 2_000_000  # numbers in a predictive group's largest variable, about
 
 
@@ -89,7 +90,7 @@ def to_arviz(fit: "Fit", *, seed: int = 0, prior_draws: int = 500) -> xr.DataTre
             )
         if len(fit.x):
             tree["prior_predictive"] = _predictive(fit, prior_key, prior)
-        tree["prior"] = _class_dim(fit.labelled({**prior, **derived}))
+        tree["prior"] = _for_arviz(fit.labelled({**prior, **derived}))
     return xr.DataTree.from_dict(tree)
 
 
@@ -107,13 +108,19 @@ def _predictive(fit: "Fit", key: Array, params: dict[str, np.ndarray]) -> xr.Dat
 
 def posterior(fit: "Fit") -> xr.Dataset:
     """The group ``posterior`` alone, for what needs no other."""
-    return _class_dim(fit.posterior())
+    return _for_arviz(fit.posterior())
 
 
-def _class_dim(parameters: xr.Dataset) -> xr.Dataset:
-    # ArviZ stacks variables along a dim of its own called "label", so ours is called "class" there.
-    ours = {"label": "class", "label_2": "class_2"}
-    return parameters.rename({dim: new for dim, new in ours.items() if dim in parameters.dims})
+def _for_arviz(parameters: xr.Dataset) -> xr.Dataset:
+    # ArviZ stacks variables along a dim of its own called "label", so ours is called "class" there. It stacks numbers
+    # in the order of the dataset's dims, and their names in that of each variable's, so these are made the same.
+    renamed = parameters.rename({dim: new for dim, new in OURS.items() if dim in parameters.dims})
+    return renamed.transpose(*renamed.dims)
+
+
+def variable_name(name: str) -> str:
+    """A user's name as one of a variable of ArviZ's trees, where a slash would part groups: another stands for it."""
+    return name.replace("/", "\N{DIVISION SLASH}")
 
 
 def _rows(fit: "Fit", sites: dict[str, np.ndarray], draws: np.ndarray | None) -> xr.Dataset:

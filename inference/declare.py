@@ -89,7 +89,10 @@ class Declared:
 
 
 def declare(model: Callable) -> Declared:
-    """A model function, or a functools.partial of one with keywords bound, as Declared."""
+    """A model function, or a functools.partial of one with keywords bound, as Declared.
+
+    Raises ModelError for what is no function, and for text where a hyperparameter is a function.
+    """
     if isinstance(model, Declared):
         return model
     if not callable(model):
@@ -98,6 +101,13 @@ def declare(model: Callable) -> Declared:
         return Declared(model, (), content(model))
     if model.args:
         raise ModelError("bind a model's hyperparameters by keyword in functools.partial, not by position.")
+    parameters = inspect.signature(model.func).parameters
+    for name, value in model.keywords.items():
+        if isinstance(value, str) and name in parameters and callable(parameters[name].default):
+            raise ModelError(
+                f"the hyperparameter '{name}' is a function, such as {parameters[name].default.__name__} of "
+                f"bayeszoo.models, got the text '{value}'; import it from there."
+            )
     items = sorted(model.keywords.items())
     return Declared(model.func, tuple((name, Constant(value)) for name, value in items), content(model.func))
 

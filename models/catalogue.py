@@ -24,11 +24,15 @@ from .spec import COUNT, NUMBER
 
 
 class Exhibit(NamedTuple):
-    """A model of the zoo and what it is for; kinds: of the columns that it is checked on, where it takes names."""
+    """A model of the zoo and what it is for.
+
+    kinds: of the columns that it is checked on, where it takes names. ordered: whether its labels have an order.
+    """
 
     model: Callable
     purpose: str
     kinds: tuple[int, ...] = ()
+    ordered: bool = False
 
 
 ZOO: dict[str, Exhibit] = {
@@ -41,7 +45,7 @@ ZOO: dict[str, Exhibit] = {
         Exhibit(negative_binomial_regression, "a count that varies more than Poisson's"),
         Exhibit(logistic_regression, "one of two labels"),
         Exhibit(softmax_regression, "one of several labels"),
-        Exhibit(ordinal_regression, "one of several labels that have an order"),
+        Exhibit(ordinal_regression, "one of several labels that have an order", ordered=True),
         Exhibit(hierarchical_regression, "a number, where rows come in groups", (3, NUMBER)),
         Exhibit(fixed_variance_mixture, "clusters of one known width: k-means with probabilities"),
         Exhibit(gaussian_mixture, "clusters of any width, shape and size"),

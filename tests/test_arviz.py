@@ -231,7 +231,7 @@ def test_every_dim_of_the_tree_has_a_coordinate(fits):
         (("fit", "gaussian_naive_bayes", "iris", "--target", "target", "--features", "target"), "among the features"),
         (("fit", "gaussian_naive_bayes", "penguins", "--features", "island"), "column 'island' holds 'Torgersen'"),
         (("fit", "fixed_variance_mixture", "iris", "--set", "q=3"), "--set takes NAME=VALUE"),
-        (("summary", "nowhere"), "holds no fit.json"),
+        (("summary", "nowhere"), "is no run folder"),
         (("fit", "softmax_regression", "penguins", "--target", "species"), "column 'bill_length_mm' is missing"),
         (("fit", "fixed_variance_mixture", "iris", "--set", "k=0"), "cannot be run"),
         (("fit", "linear_regression", "diabetes", "--target", "target", "--set", "hypothesis=cubic"), "linear, poly"),

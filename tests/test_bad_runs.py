@@ -84,14 +84,14 @@ def half_written(run):
 
 CURRENT = f'"version": {store.VERSION}'
 DAMAGES = {
-    **{f"no {name}": (remove(name), f"holds no {name}, so it is no run folder") for name in store.FILES},
+    **{f"no {name}": (remove(name), f"is damaged (no {name}); fit again") for name in store.FILES},
     **{f"cut {name}": (truncate(name), "is damaged") for name in store.FILES},
     **{f"empty {name}": (empty(name), "is damaged") for name in store.FILES},
     "version 2": (edit(CURRENT, '"version": 2'), f"was written in format 2, this reads {store.VERSION}; fit again"),
     "version 99": (edit(CURRENT, '"version": 99'), f"was written in format 99, this reads {store.VERSION}"),
     "no version": (edit(CURRENT, '"edition": 1'), "is damaged (no 'version')"),
     "a list": (lambda run: (run / "fit.json").write_text("[]"), "is damaged"),
-    "half-written": (half_written, "holds no fit.json, so it is no run folder"),
+    "half-written": (half_written, "is no run folder; make one with"),
 }
 
 
@@ -144,7 +144,7 @@ def test_files_of_two_fits_are_no_run(runs, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         store.save(mle(gaussian_naive_bayes, X + 5, LABELS), tmp_path / "run")
     assert moved == ["posterior.nc"]
-    with pytest.raises(DataError, match=r"holds no fit\.json"):
+    with pytest.raises(DataError, match="no run folder"):
         store.load(tmp_path / "run")
 
 
@@ -155,7 +155,7 @@ def test_files_of_two_fits_are_no_run(runs, tmp_path, monkeypatch):
         (("compare", "joint", "fewer"), "were fitted to other rows; fit them to the same table"),
         (("compare", "joint", "point"), "is a point estimate; compare fits by nuts, laplace or svi"),
         (("compare", "joint", "line"), "compare like fits"),
-        (("compare", "joint", "nowhere"), "holds no fit.json, so it is no run folder"),
+        (("compare", "joint", "nowhere"), "is no run folder; make one with"),
         (
             ("predict", "line", "rows.csv", "--error-rate", "0.1"),
             "has no labels, so --prior, --reject and --error-rate",
@@ -194,7 +194,7 @@ def test_a_report_of_a_point_says_which_sections_need_draws(runs, tmp_path, ask)
     assert code == 0, said.err
     page = (tmp_path / "page.html").read_text()
     for words in (
-        "A point estimate: most checks need draws",
+        "Of a point estimate, little can be checked: most checks need draws",
         "A point estimate has no intervals",
         "A point estimate leaves no row out",
         "A point estimate cannot say how much of it more rows would settle",

@@ -46,6 +46,9 @@ def fit(
     setting: Annotated[list[str] | None, typer.Option("--set", help="a hyperparameter, as in --set k=3")] = None,
     holdout: Annotated[float, typer.Option(min=0.0, max=0.9, help="share of rows kept for the score")] = 0.2,
     seed: Annotated[int, typer.Option(min=0, help="seed of every random choice")] = 0,
+    labels: Annotated[
+        str | None, typer.Option(help="labels in their order, as ordinal_regression needs it: low,mid,high")
+    ] = None,
     no_plots: Annotated[bool, typer.Option("--no-plots", help="write no pictures")] = False,
     no_report: Annotated[bool, typer.Option("--no-report", help="write no report.html")] = False,
     out: Annotated[Path | None, typer.Option(help="run folder; by default runs/MODEL-DATA")] = None,
@@ -56,11 +59,13 @@ def fit(
     from functools import partial
 
     import numpy as np
+    import pandas as pd
 
     from .. import inference
 
     inference.keep_compiled_programs()
     from ..inference.table import read_x
+    from ..models.catalogue import ZOO
     from . import datasets, store
     from .tables import print_score, print_summary
 
@@ -77,6 +82,11 @@ def fit(
     folder = out or Path("runs") / f"{model}-{Path(data).stem}"
     store.check_folder(folder)
     runs.refuse_to_replace(folder / "fit.json", force)
+    if labels is not None:
+        y = datasets.in_order(y, labels)
+    elif ZOO[model].ordered and y is not None and not pd.api.types.is_numeric_dtype(y):
+        found = ",".join(sorted(map(str, y.dropna().unique())))
+        notes.append(f"labels are taken to be in the order {found}; --labels gives another.")
     for note in notes:
         typer.echo(f"note: {note}")
     with warnings.catch_warnings():
@@ -92,7 +102,8 @@ def fit(
         typer.echo(
             f"note: {int((result.y < 0).sum())} of {len(y)} rows have no '{target}'; their labels are summed out."
         )
-    tree = store.save(result, folder)
+    numbers = np.setdiff1d(np.arange(len(table)), held) if len(held) else None
+    tree = store.save(result, folder, numbers)
     (folder / "generated.csv").unlink(missing_ok=True)
     print_summary(result)
     if len(held):
@@ -110,7 +121,7 @@ def fit(
         save_plots(result, tree, folder / "plots")
     (folder / "report.html").unlink(missing_ok=True)
     if not no_report:
-        runs.write_report(result, tree, folder / "report.html")
+        runs.write_report(result, tree, folder / "report.html", numbers)
     typer.echo(f"written to {folder}")
 
 

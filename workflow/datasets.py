@@ -86,6 +86,8 @@ def choose_columns(
             row = first_without_number(column.tolist()) or 0
             value, where = str(column.iloc[row]), column.index[row]
             notes.append(f"column '{name}' is not numeric ({value!r} in row {where}) and is left out.")
+        elif str(name).startswith("Unnamed:") and column.diff().iloc[1:].gt(0).all():
+            notes.append(f"column '{name}' counts rows, as a saved index does, and is left out; --features takes it.")
         elif column.nunique() < 2:
             notes.append(f"column '{name}' is constant and is left out.")
         else:
@@ -93,3 +95,20 @@ def choose_columns(
     if not kept:
         raise DataError(f"no numeric column with two values or more is left ({len(table)} rows). {' '.join(notes)}")
     return table[kept], y, notes
+
+
+def in_order(y: pd.Series | None, order: str) -> pd.Series:
+    """Labels as categories in the order that is given, by commas. Raises DataError where it lacks one of them."""
+    if y is None:
+        raise DataError("--labels orders the labels of --target, which is not given.")
+    names = [name.strip() for name in order.split(",")]
+    text = y.map(str, na_action="ignore")
+    other = next((one for one in text.dropna() if one not in names), None)
+    if other is not None:
+        raise DataError(f"--labels takes all labels of '{y.name}', by commas; '{order}' is without '{other}'.")
+    if len(set(names)) < len(names):
+        raise DataError(f"--labels takes each label once, by commas, got '{order}'.")
+    own = dict(zip(text.dropna(), y.dropna(), strict=True))  # labels that are numbers stay numbers
+    return pd.Series(
+        pd.Categorical(y, [own[name] for name in names if name in own], ordered=True), y.index, name=y.name
+    )

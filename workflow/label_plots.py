@@ -8,6 +8,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
+from ..inference.arviz import variable_name
+
 if TYPE_CHECKING:
     from ..inference.fit import Fit
 
@@ -48,7 +50,7 @@ def plot_label_calibration(fit: "Fit", probability: np.ndarray) -> Figure:
 
     known = fit.y >= 0
     rng, p = np.random.default_rng(0), probability[known]
-    labels = [str(label) for label in fit.label_coordinate.tolist()]
+    labels = [variable_name(str(label)) for label in fit.label_coordinate.tolist()]
     drawn = rng.random((1, SAMPLES, len(p), p.shape[1])) < p
     right = fit.y[known][:, None] == np.arange(p.shape[1])
     shown = [k for k in range(len(labels)) if right[:, k].any() and not right[:, k].all()][:COLUMNS]

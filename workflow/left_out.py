@@ -87,11 +87,21 @@ class Case:
 
     fit: "Fit"
     tree: xr.DataTree
+    numbers: np.ndarray | None = None  # of each row in the user's table, where some of its rows were not fitted
+
+    @property
+    def point(self) -> bool:
+        """Whether the fit is one point, without draws."""
+        return self.fit.draws_shape == (1, 1)
+
+    def row(self, rows: np.ndarray) -> np.ndarray:
+        """What the user's table calls these rows of the fit."""
+        return rows if self.numbers is None else self.numbers[rows]
 
     @property
     def leaves_out(self) -> bool:
         """Whether there are draws, and the log-likelihood of each row at these."""
-        return "log_likelihood" in self.tree and self.fit.draws_shape != (1, 1)
+        return "log_likelihood" in self.tree and not self.point
 
     @cached_property
     def weights(self) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
+from ..inference.arviz import variable_name
+
 if TYPE_CHECKING:
     from arviz_plots import PlotCollection
 
@@ -108,7 +110,9 @@ def _worst_mixing(fit: "Fit") -> xr.DataTree:
             ]
             place = f"[{', '.join(names)}]" if inner else ""
             if one.std() > 0:
-                scalars[f"{name}{place}"] = one.drop_vars([c for c in one.coords if c not in ("chain", "draw")])
+                scalars[variable_name(f"{name}{place}")] = one.drop_vars(
+                    [c for c in one.coords if c not in ("chain", "draw")]
+                )
     mixed = ess(xr.Dataset(scalars))
     chosen = sorted(scalars, key=lambda name: float(mixed[name]))[:SHOWN]
     return xr.DataTree.from_dict({"posterior": xr.Dataset({name: scalars[name] for name in chosen})})

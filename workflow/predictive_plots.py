@@ -10,6 +10,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ..inference.arviz import variable_name
 from ..inference.table import COUNTS, read_x
 from .check import FALSE_ALARM
 from .left_out import pit_of_columns
@@ -95,7 +96,7 @@ def plot_response(fit: "Fit", tree: xr.DataTree) -> "PlotCollection":
     """The responses against draws of the posterior predictive: densities of a number, a rootogram of a count."""
     import arviz_plots as azp
 
-    name = fit.schema.target
+    name = variable_name(fit.schema.target)
     named = {g: tree[g].to_dataset()[["y"]].rename(y=name) for g in ("posterior_predictive", "observed_data")}
     named = xr.DataTree.from_dict(named)
     if np.issubdtype(tree["posterior_predictive"]["y"].dtype, np.integer):
@@ -129,12 +130,14 @@ def plot_columns_loo_pit(fit: "Fit") -> Figure:
     shown = [one for one in pit_of_columns(fit, columns) if len(one.pit) >= LEAST]
     size = (3 * len(columns), 1.7 * max(len(shown), 1) + 0.5)
     figure, axes = plt.subplots(max(len(shown), 1), len(columns), figsize=size, sharex=True, squeeze=False)
+    for axis, j in zip(axes[-1], columns, strict=True):
+        axis.set_xlabel(fit.schema.columns[j])
     for row, (name, pit) in zip(axes, shown, strict=False):
-        for axis, j, places in zip(row, columns, pit.T, strict=True):
+        for axis, places in zip(row, pit.T, strict=True):
             places = np.sort(places[~np.isnan(places)])
             n = len(places)
             axis.axhline(0, color="grey", lw=0.5)
-            axis.set(xlim=(0, 1), xlabel=fit.schema.columns[j] if row is axes[-1] else "")
+            axis.set_xlim(0, 1)
             if n < LEAST:
                 continue
             at, _, low, high = ecdf_pit(np.linspace(0, 1, n), BAND, 1000, rng=np.random.default_rng(0))

@@ -30,14 +30,15 @@ LISTED = 5  # rows of a list of rows
 PARAMETERS = 40  # rows of a table of parameters
 
 
-def report(fit: "Fit", tree: xr.DataTree | None = None) -> str:
+def report(fit: "Fit", tree: xr.DataTree | None = None, rows: np.ndarray | None = None) -> str:
     """The page as HTML that needs no other file: model, verdict, parameters, predictive checks, labels, LOO.
 
-    tree: the fit's ``to_arviz()``, where it is at hand. Sections that need draws or rows say so where there are none.
+    tree: the fit's ``to_arviz()``, where it is at hand. rows: the number that each row has in the user's table, where
+    some of its rows were not fitted; by default 0, 1, ... Sections that need draws or rows say so where there are none.
     """
     from jinja2 import Environment, FileSystemLoader
 
-    case = Case(fit, fit.to_arviz() if tree is None else tree)
+    case = Case(fit, fit.to_arviz() if tree is None else tree, rows)
     sections = []
     with warnings.catch_warnings(), plt.rc_context({"figure.max_open_warning": 0}):
         warnings.simplefilter("ignore")  # what ArviZ warns of, as of high Pareto k, is in the verdict
@@ -63,7 +64,11 @@ def _model(case: Case) -> Iterator[Part]:
     if fit.schema.labels and len(y):
         counts = [f"{label}: {int(np.sum(y == k))}" for k, label in enumerate(fit.label_coordinate.tolist())]
         hidden = [f"hidden: {int(np.sum(y < 0))}"] if np.any(y < 0) else []
-        table.append((fit.schema.target, ", ".join(counts + hidden)))
+        table.append((fit.schema.target, ", ".join((counts if np.any(y >= 0) else []) + hidden)))
+    elif fit.shape.has_y and not fit.shape.classes and len(y):
+        table.append((fit.schema.target, f"{y.min():.4g} to {y.max():.4g}, {y.mean():.4g} on average"))
+    if case.numbers is not None:
+        table.append(("numbers of rows", "as in the whole table, from 0; the others were held out"))
     table += [("missing cells", str(int(np.isnan(x).sum())))] if len(x) else []
     table += [("fitted to", fit.compression)]
     yield Part("Data", frame=pd.DataFrame(table, columns=["what", "value"]))
@@ -72,11 +77,12 @@ def _model(case: Case) -> Iterator[Part]:
 
 
 def _quantiles(draws: xr.Dataset) -> pd.DataFrame:
-    """Median and central 90 % of every number, those of the first PARAMETERS."""
+    """Median and central 90 % of every number, those of the first PARAMETERS; of a point, its numbers."""
     from arviz_base import dataset_to_dataframe
 
-    frame = dataset_to_dataframe(draws).quantile([0.05, 0.5, 0.95]).T
-    frame.columns = ["5 %", "median", "95 %"]
+    frame = dataset_to_dataframe(draws)
+    frame = frame.T if len(frame) == 1 else frame.quantile([0.05, 0.5, 0.95]).T
+    frame.columns = ["estimate"] if len(frame.columns) == 1 else ["5 %", "median", "95 %"]
     frame.insert(0, "parameter", [str(name) for name in frame.index])
     return frame.iloc[:PARAMETERS]
 
@@ -86,10 +92,11 @@ def _verdict(case: Case) -> Iterator[Part]:
     found = checks(case)
     bad = sum(not one.passed for one in found)
     if found:
-        summary = "Nothing speaks against this fit." if not bad else f"{bad} of {len(found)} checks want a look."
-        yield Part(text=summary, checks=found)
-    if fit.draws_shape == (1, 1):
-        yield Part(text="A point estimate: most checks need draws (nuts, laplace, svi).")
+        none = "The optimiser got there." if case.point else "Nothing speaks against this fit."
+        some = f"{bad} of {len(found)} checks {'wants' if bad == 1 else 'want'} a look."
+        yield Part(text=some if bad else none, checks=found)
+    if case.point:
+        yield Part(text="Of a point estimate, little can be checked: most checks need draws (nuts, laplace, svi).")
     for sentence in fit.warnings:
         yield Part(text=f"Warning: {sentence}")
 
@@ -102,7 +109,7 @@ def _parameters(case: Case) -> Iterator[Part]:
             plots.plot_prior_predictive(fit, tree), "histograms of data and prior predictive", caption, "Prior"
         )
     yield Part("Posterior", frame=_quantiles(tree["posterior"].to_dataset()))
-    if fit.draws_shape == (1, 1):
+    if case.point:
         yield Part(text="A point estimate has no intervals; fit by nuts, laplace or svi to see how sure it is.")
         return
     yield picture(plots.plot_forest(fit), "intervals of parameters", "Medians, 50 and 90 % intervals.")
@@ -125,17 +132,18 @@ def _predictive(case: Case) -> Iterator[Part]:
         return
     for name, figure in plots.predictive(fit, tree):
         yield picture(figure, f"{name} check of the posterior predictive", PREDICTIVE[name])
-    if fit.draws_shape == (1, 1):
+    if case.point:
         yield Part(text="A point estimate leaves no row out, so what the others predict of each is not shown.")
 
 
 PREDICTIVE = {
-    "columns by class": "Real rows and what the fit predicts of each class.",
+    "columns by class": "Real rows and what the fit predicts of each class, in the columns that differ most.",
     "response": "The data and draws of the posterior predictive.",
     "loo-pit": "Where each response lies in what the other rows predict of it: near 0 where calibrated; p is of a "
     "test; what speaks against it is marked.",
     "loo-pit of columns": "Where each cell lies in what the other rows, and its own label, predict of it: the line is "
-    "inside the band where a column is calibrated, and p is small, and red, where it is not.",
+    "inside the band where a column is calibrated, and p is small, and red, where it is not. Labels of fewer than 20 "
+    "rows are left out.",
     "mean label posterior": "How rows of each label are taken, on average.",
     "columns": "Real rows and what the fit predicts.",
 }
@@ -164,7 +172,11 @@ def _labels(case: Case) -> Iterator[Part]:
     if case.answers_x:
         found = outliers(fit, fit.x)
         rows = found.log_marginal.values.argsort()[:LISTED]
-        table = {"row": rows, "log P(x)": found.log_marginal.values[rows], "tail": found.tail_probability.values[rows]}
+        table = {
+            "row": case.row(rows),
+            "log P(x)": found.log_marginal.values[rows],
+            "tail": found.tail_probability.values[rows],
+        }
         values = {name: _own_names(fit, rows, j) for j, name in enumerate(fit.schema.columns[:LISTED])}
         yield picture(plots.plot_outliers(found), "histogram of log P(x)", "P(x) of each row.", "Outliers")
         yield Part(
@@ -180,17 +192,20 @@ def _own_names(fit: "Fit", rows: np.ndarray, j: int) -> list:
     """Cells of a column of some rows, as names where it holds names."""
     names = fit.schema.levels[j] if fit.schema.levels else None
     cells = fit.x[rows, j].tolist()
-    return [names[int(cell)] if cell == cell else "nan" for cell in cells] if isinstance(names, tuple) else cells
+    return ["missing" if cell != cell else names[int(cell)] if isinstance(names, tuple) else cell for cell in cells]
 
 
 def _least_sure(case: Case) -> pd.DataFrame:
     fit, unsure = case.fit, case.unsure
     rows = unsure.total.values.argsort()[::-1][:LISTED]
     mean = np.exp(fit.log_label_posterior(fit.x[rows]).values)
+    table = {"row": case.row(rows)}
+    labels = fit.label_coordinate.tolist()[:6]
+    if case.point:
+        return pd.DataFrame(table | {f"P({label})": mean[:, k] for k, label in enumerate(labels)})
     draws = np.exp(fit.log_label_posterior(fit.x[rows], draws=True))
     low, high = draws.quantile([0.05, 0.95], dim=("chain", "draw")).values
-    table = {"row": rows}
-    for k, label in enumerate(fit.label_coordinate.tolist()[:6]):
+    for k, label in enumerate(labels):
         table[f"P({label}), 90 %"] = [
             f"{m:.2f} ({a:.2f} to {b:.2f})" for m, a, b in zip(mean[:, k], low[:, k], high[:, k], strict=True)
         ]

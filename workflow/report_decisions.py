@@ -37,7 +37,7 @@ def decisions(case: Case) -> Iterator[Part]:
             yield from _costs(fit, p[known], fit.y[known])
         yield from _uncertainty(case)
         if case.answers_x and known.any():
-            yield from _shift(fit)
+            yield from _shift(case)
     if case.answers_x:
         yield from _missing(case)
     if not fit.shape.classes and not case.answers_x:
@@ -109,7 +109,7 @@ def _uncertainty(case: Case) -> Iterator[Part]:
     fit, found = case.fit, case.unsure
     total, epistemic = float(found.total.mean()), float(found.epistemic.mean())
     sure = f"A label is unsure by {total:.3g} nats on average; {np.log(fit.shape.classes):.3g} would be no idea at all."
-    if fit.draws_shape == (1, 1):
+    if case.point:
         yield Part("What is unsure", text=f"{sure} A point estimate cannot say how much of it more rows would settle.")
         return
     share = f"More rows like these would settle {100 * epistemic / max(total, 1e-300):.0f} % of it: the epistemic part."
@@ -122,23 +122,27 @@ def _uncertainty(case: Case) -> Iterator[Part]:
     yield Part(text=f"{sure} {share}")
 
 
-def _shift(fit: "Fit") -> Iterator[Part]:
+def _shift(case: Case) -> Iterator[Part]:
+    fit = case.fit
     labels, y = fit.label_coordinate.tolist(), fit.y
     learnt = np.exp(fit.log_label_prior().values)
-    draws = np.exp(fit.log_label_prior(draws=True).values).reshape(-1, len(labels))
-    low, high = np.quantile(draws, [0.05, 0.95], axis=0)
     found = estimate_label_prior(fit, fit.x).values
     table = {
         "label": labels,
         "share of rows": [float(np.mean(y[y >= 0] == k)) for k in range(len(labels))],
-        "P(y), 90 %": [f"{m:.3f} ({a:.3f} to {b:.3f})" for m, a, b in zip(learnt, low, high, strict=True)],
+        "P(y)": learnt,
         "from x alone, by EM": found,
     }
+    against = ""
+    if not case.point:
+        draws = np.exp(fit.log_label_prior(draws=True).values).reshape(-1, len(labels))
+        low, high = np.quantile(draws, [0.05, 0.95], axis=0)
+        table["P(y)"] = [f"{m:.3f} ({a:.3f} to {b:.3f})" for m, a, b in zip(learnt, low, high, strict=True)]
+        against = " Much more than its 90 % interval is wide speaks against P(x | y)."
     yield Part(
         "Were labels more or less frequent",
         text="How frequent labels are is also estimated from x alone, as it would be of new rows without labels. It "
-        f"should agree with P(y), and is off by {np.abs(found - learnt).max():.3f} at most; much more than the "
-        "interval is wide speaks against P(x | y).",
+        f"should agree with P(y), and is off by {np.abs(found - learnt).max():.3f} at most.{against}",
         frame=pd.DataFrame(table),
     )
     before = np.exp(fit.log_label_posterior(fit.x).values)
@@ -147,15 +151,19 @@ def _shift(fit: "Fit") -> Iterator[Part]:
     yield Part(
         text=f"Were all labels equally frequent, {len(rows)} of {len(y)} rows would be called otherwise, by Bayes' "
         "rule with the same P(x | y).",
-        frame=_changed(labels, rows[:LISTED], before, after) if len(rows) else None,
+        frame=_changed(case, rows[:LISTED], before, after) if len(rows) else None,
     )
 
 
-def _changed(labels: list, rows: np.ndarray, before: np.ndarray, after: np.ndarray) -> pd.DataFrame:
+def _changed(case: Case, rows: np.ndarray, before: np.ndarray, after: np.ndarray) -> pd.DataFrame:
+    labels = case.fit.label_coordinate.tolist()
+
     def called(p: np.ndarray) -> list[str]:
         return [f"{labels[one.argmax()]} ({one.max():.2f})" for one in p[rows]]
 
-    return pd.DataFrame({"row": rows, "with the P(y) learnt": called(before), "equally frequent": called(after)})
+    return pd.DataFrame(
+        {"row": case.row(rows), "with the P(y) learnt": called(before), "equally frequent": called(after)}
+    )
 
 
 def _missing(case: Case) -> Iterator[Part]:
@@ -167,7 +175,7 @@ def _missing(case: Case) -> Iterator[Part]:
             heading,
             text="By P(x_missing | x_seen, y), of the first rows that miss any: the mean and a 90 % interval, of names "
             "the most probable one and its probability.",
-            frame=_filled(fit, holes),
+            frame=_filled(case, holes),
         )
     try:
         numbers, names = _hidden(fit)
@@ -194,19 +202,20 @@ def _own_labels(fit: "Fit", rows: np.ndarray) -> list | None:
     return [labels[k] if k >= 0 else None for k in fit.y[rows].tolist()]
 
 
-def _filled(fit: "Fit", rows: np.ndarray) -> pd.DataFrame:
+def _filled(case: Case, rows: np.ndarray) -> pd.DataFrame:
+    fit = case.fit
     drawn, table = impute(fit, fit.x[rows], _own_labels(fit, rows), every=True), []
     for i, row in enumerate(rows):
         for j in np.flatnonzero(np.isnan(fit.x[row])):
             column = fit.schema.columns[j]
             values = drawn[column].values[:, i]
-            if isinstance((fit.schema.levels or [None] * fit.x.shape[1])[j], tuple):
+            if isinstance(fit.schema.each_levels[j], tuple):
                 names, counts = np.unique(values, return_counts=True)
                 said = f"{names[counts.argmax()]} ({counts.max() / len(values):.2f})"
             else:
                 low, high = np.quantile(values, [0.05, 0.95])
                 said = f"{values.mean():.4g} ({low:.4g} to {high:.4g})"
-            table.append({"row": row, "column": column, "filled in": said})
+            table.append({"row": case.row(rows)[i], "column": column, "filled in": said})
     return pd.DataFrame(table)
 
 
@@ -221,7 +230,7 @@ def _hidden(fit: "Fit") -> tuple[pd.DataFrame, pd.DataFrame]:
     drawn = impute(fit, hidden, _own_labels(fit, rows), every=True)
     numbers, names = [], []
     for j, column in enumerate(fit.schema.columns):
-        own, level = chosen == j, (fit.schema.levels or [None] * x.shape[1])[j]
+        own, level = chosen == j, fit.schema.each_levels[j]
         own &= ~np.isnan(x[:, j])
         if not own.any():
             continue

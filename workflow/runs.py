@@ -33,18 +33,18 @@ def report(
     refuse_to_replace(file, force)
     keep_compiled_programs()
     fit = store.load(run)
-    write_report(fit, None, file)
+    write_report(fit, None, file, store.row_numbers(run))
     typer.echo(f"written to {file}")
 
 
-def write_report(fit: Any, tree: Any, file: Path) -> None:
+def write_report(fit: Any, tree: Any, file: Path, rows: Any) -> None:
     """The report as a file, which is whole or not there."""
     import matplotlib
 
     matplotlib.use("agg")
     from .report import report as page
 
-    text = page(fit, tree)
+    text = page(fit, tree, rows)
     beside = file.with_name(f".{file.name}.writing")
     beside.write_text(text, encoding="utf-8")
     beside.replace(file)
@@ -235,9 +235,12 @@ def decide(
 ) -> None:
     """Print the action of least expected cost for each row, and what each action is expected to cost, as CSV."""
     from ..inference import decide as cheapest
+    from ..inference.errors import QueryError
     from . import datasets, store
 
     fit = store.load(run)
+    if fit.shape.classes is None:
+        raise QueryError(f"{fit.model.name} has no labels, so there is none to decide on.")
     table = datasets.load(costs)
     table = table.set_index(table.columns[0])
     table.index = [_as_label(str(name), fit.label_coordinate.tolist()) for name in table.index]

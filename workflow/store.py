@@ -15,6 +15,7 @@ import jax
 import numpy as np
 import xarray as xr
 
+from ..inference.arviz import OURS
 from ..inference.declare import Declared, declare
 from ..inference.errors import BayeszooError, DataError, ModelError
 from ..inference.fit import Fit
@@ -28,14 +29,16 @@ from ..inference.variational import svi
 from ..models.catalogue import CHOICES, MODELS
 from ..models.spec import Spec
 
-VERSION = 3
+VERSION = 4
 FUNCTIONS = {name: function for several in CHOICES.values() for name, function in several.items()}
 METHODS = {fitter.__name__: fitter for fitter in (mle, map_estimate, laplace, svi, nuts)}
 FILES = ("posterior.nc", "rows.npz", "fit.json")
 
 
-def save(fit: Fit, folder: str | Path) -> xr.DataTree:
+def save(fit: Fit, folder: str | Path, numbers: np.ndarray | None = None) -> xr.DataTree:
     """Write a fit of a zoo model; return ArviZ's tree of it.
+
+    numbers: of each row in the user's table, where some of its rows were not fitted; ``row_numbers`` finds them again.
 
     Hyperparameters may be numbers, arrays, text, truth values and the zoo's functions; labels numbers, text or truth
     values. Raises ModelError or DataError for others, before anything is written.
@@ -64,6 +67,7 @@ def save(fit: Fit, folder: str | Path) -> xr.DataTree:
         "target": fit.schema.target,
         "labels": fit.schema.labels,
         "levels": fit.schema.levels,
+        "dims": {name: [OURS.get(dim, dim) for dim in one.dims] for name, one in fit.posterior().data_vars.items()},
         "units": {name: np.asarray(getattr(spec, name)).tolist() for name in ("loc", "scale", "y_loc", "y_scale")},
         "sizes": {name: getattr(spec, name) for name in ("rows", "features", "classes", "kinds")},
         "rows": fit.summary.rows,
@@ -80,7 +84,7 @@ def save(fit: Fit, folder: str | Path) -> xr.DataTree:
     with TemporaryDirectory(dir=folder, prefix=".writing-") as beside:
         new = Path(beside)
         tree.to_netcdf(new / "posterior.nc", engine="h5netcdf")
-        np.savez(new / "rows.npz", **_arrays(fit))
+        np.savez(new / "rows.npz", **_arrays(fit), **({} if numbers is None else {"numbers": numbers}))
         (new / "fit.json").write_text(text)
         (folder / "fit.json").unlink(missing_ok=True)  # files of two fits are no run, whatever interrupts what follows
         for name in FILES:
@@ -152,12 +156,20 @@ def check_folder(folder: Path) -> None:
         raise DataError(f"'{folder}' cannot be a run folder: '{there}' is no folder that can be written to.")
 
 
+def row_numbers(folder: str | Path) -> np.ndarray | None:
+    """Of each row of a run in the user's table; None where all of it was fitted."""
+    with np.load(Path(folder) / "rows.npz") as stored:
+        return stored.get("numbers")
+
+
 def load(folder: str | Path) -> Fit:
     """Read what ``save`` wrote. Raises DataError where a file is missing, damaged or of another version."""
     folder = Path(folder)
     for name in reversed(FILES):
         if not (folder / name).is_file():
-            raise DataError(f"'{folder}' holds no {name}, so it is no run folder; make one with 'bayeszoo fit'.")
+            some = any((folder / other).exists() for other in FILES)
+            what = f"is damaged (no {name}); fit again" if some else "is no run folder; make one with 'bayeszoo fit'"
+            raise DataError(f"'{folder}' {what}.")
     try:
         record = json.loads((folder / "fit.json").read_text())
         if record["version"] != VERSION:
@@ -179,12 +191,14 @@ def _read(record: dict[str, Any], folder: Path) -> Fit:
         spec = Spec(**{k: jax.numpy.asarray(v) for k, v in record["units"].items()}, **sizes)
         shape = structure(model, spec)
     with xr.open_datatree(folder / "posterior.nc", engine="h5netcdf") as tree:
-        params, derived = ({k: tree["posterior"][k].values for k, _ in s} for s in (shape.sites, shape.derived))
+        params, derived = (
+            {k: tree["posterior"][k].transpose(*record["dims"][k]).values for k, _ in s}
+            for s in (shape.sites, shape.derived)
+        )
         for name, site in shape.sites + shape.derived:
-            if tree["posterior"][name].shape[2:] != site.shape:
-                raise ValueError(
-                    f"'{name}' in posterior.nc has shape {tree['posterior'][name].shape[2:]}, not {site.shape}"
-                )
+            found = (params | derived)[name].shape[2:]
+            if found != site.shape:
+                raise ValueError(f"'{name}' in posterior.nc has shape {found}, not {site.shape}")
         groups = tree["sample_stats"].data_vars if "sample_stats" in tree else {}
         stats = {name: value.values for name, value in groups.items()}
     with (folder / "rows.npz").open("rb") as file, np.load(file) as stored:

@@ -33,6 +33,8 @@ def print_summary(fit: "Fit") -> None:
 
 def _summaries(fit: "Fit") -> Iterator[tuple[str, Any]]:
     """A title and a table of text; of draws at several modes one for each, as a mean over all describes none."""
+    import warnings
+
     import numpy as np
     import xarray as xr
     from arviz_base import dataset_to_dataframe
@@ -53,7 +55,9 @@ def _summaries(fit: "Fit") -> Iterator[tuple[str, Any]]:
             chain, draw = (xr.DataArray(index, dims="draw") for index in np.nonzero(modes == mode))
             of = draws.isel(chain=chain, draw=draw).drop_vars(["chain", "draw"]).expand_dims("chain")
             named = f"{title}, mode {mode}: {len(draw) / modes.size:.1%} of draws"
-        numbers = summarise(of, round_to="none", ci_kind="eti", ci_prob=0.9)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of a number that is the same in all draws; it says so
+            numbers = summarise(of, round_to="none", ci_kind="eti", ci_prob=0.9)
         numbers = numbers.drop(columns=["ess_tail", "mcse_mean", "mcse_sd"])
         numbers.columns = ["mean", "sd", "5 %", "95 %", "ESS", "R-hat"]
         if modes.max():  # its draws are of no chains of their own
@@ -72,7 +76,7 @@ def _digits(row: Any) -> Any:
         written[name] = f"{rounded:.{decimals}f}" if decimals < 8 else f"{row[name]:.4g}"
     for name, digits in (("ESS", 0), ("R-hat", 3)):
         if name in row:
-            written[name] = f"{row[name]:.{digits}f}"
+            written[name] = f"{row[name]:.{digits}f}" if row["sd"] > 0 else "fixed"
     return written
 
 

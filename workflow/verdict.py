@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from ..inference.importance import FAR
+from ..inference.table import few
 from .check import FALSE_ALARM, inside
 from .left_out import Case, pit_of_labels, pit_of_response
 
@@ -100,11 +101,13 @@ def _left_out(case: Case) -> Iterator[Check]:
 
     fit, (weights, k) = case.fit, case.weights
     limit = min(1 - 1 / np.log10(weights.shape[0]), 0.7)
-    bad = int((k > limit).sum())
+    far = case.row(np.flatnonzero(k > limit))
+    bad = len(far)
     advice = (
         "leaving one row out hardly moves the posterior."
         if bad == 0
-        else f"{bad} of {len(k)} rows move the posterior much, so LOO is too hopeful of them: look at those rows."
+        else f"{bad} of {len(k)} rows move the posterior much, so LOO is too hopeful of them: look at "
+        f"rows {few(far.tolist(), 5)}."
     )
     yield Check("Pareto k, the largest", float(k.max()), f"at most {limit:.2f}", bad == 0, advice)
     pit = pit_of_labels(fit, case.label_posterior[0]) if fit.shape.classes else pit_of_response(fit, case.tree)

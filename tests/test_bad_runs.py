@@ -144,7 +144,7 @@ def test_files_of_two_fits_are_no_run(runs, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         store.save(mle(gaussian_naive_bayes, X + 5, LABELS), tmp_path / "run")
     assert moved == ["posterior.nc"]
-    with pytest.raises(DataError, match="no run folder"):
+    with pytest.raises(DataError, match=r"no fit\.json"):
         store.load(tmp_path / "run")
 
 

@@ -1,5 +1,6 @@
 """The report: whole on its own, its verdict first, sections fit for each kind of model, and seen in a real browser."""
 
+import base64
 import os
 import re
 import shutil
@@ -240,6 +241,7 @@ def test_a_browser_shows_it(page, tmp_path, width):
         kept = os.environ.get("BAYESZOO_SCREENSHOTS")
         if kept:
             Path(kept).mkdir(parents=True, exist_ok=True)
-            driver.save_screenshot(str(Path(kept) / f"report-{width}.png"))
+            whole = driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True})
+            (Path(kept) / f"report-{width}.png").write_bytes(base64.b64decode(whole["data"]))
     finally:
         driver.quit()

@@ -86,7 +86,6 @@ def measure(names: list[str], simulations: int, tests: bool) -> None:
         for found in calibration(name, ZOO[name], simulations):
             proofs.setdefault("calibration", {})[name] = found
             PROOFS.write_text(json.dumps(proofs, indent=1) + "\n")  # at once, so that a run cut short is not lost
-    PROOFS.write_text(json.dumps(proofs, indent=1) + "\n")
 
 
 if __name__ == "__main__":

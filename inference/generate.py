@@ -61,7 +61,7 @@ def generate(fit: "Fit", n: int, *, label: Any = None, seed: int = 0) -> xr.Data
         key = jax.random.key(seed)
     program = partial(draw_x, key, fit.flat_params, fit.spec, model=fit.model)
     x = np.concatenate(list(in_blocks(program, np.arange(len(codes)), draws, codes)))
-    levels = fit.schema.levels or (None,) * x.shape[1]
+    levels = fit.schema.each_levels
     columns = [in_own_kind(x[:, j], names) for j, names in enumerate(levels)]
     table = {name: ("row", column) for name, column in zip(fit.schema.columns, columns, strict=True)}
     return xr.Dataset(

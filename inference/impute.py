@@ -117,7 +117,7 @@ def impute(fit: "Fit", x: Any, y: Any = None, *, draws: int = 200, every: bool =
             raise DataError(f"x has {len(values)} rows but y has {len(codes)}; give one y for every row, or none.")
     holes = np.flatnonzero(np.isnan(values).any(axis=1))
     drawn = _drawn(fit, values, codes, holes, draws, seed)
-    levels = fit.schema.levels or (None,) * values.shape[1]
+    levels = fit.schema.each_levels
     if every:
         filled = np.broadcast_to(values, (draws, *values.shape)).copy()
         for rows, block in drawn:

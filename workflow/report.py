@@ -190,7 +190,7 @@ def _labels(case: Case) -> Iterator[Part]:
 
 def _own_names(fit: "Fit", rows: np.ndarray, j: int) -> list:
     """Cells of a column of some rows, as names where it holds names."""
-    names = fit.schema.levels[j] if fit.schema.levels else None
+    names = fit.schema.each_levels[j]
     cells = fit.x[rows, j].tolist()
     return ["missing" if cell != cell else names[int(cell)] if isinstance(names, tuple) else cell for cell in cells]
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ os.environ["XDG_CACHE_HOME"] = str(CACHE)
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(CACHE / "bayeszoo")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 
+import jax  # noqa: E402
 import matplotlib.font_manager  # noqa: E402, F401  it looks for fonts now, and says so on no test's stderr
 
 
@@ -35,6 +37,27 @@ def proved(record_property):
 
     check.within = within
     return check
+
+
+@pytest.fixture
+def compilations():
+    """A context that gives a list, which gets one entry a program compiled."""
+
+    @contextmanager
+    def listening():
+        found = []
+
+        def listen(name, seconds, **_):
+            if name == "/jax/core/compile/backend_compile_duration":
+                found.append(seconds)
+
+        jax.monitoring.register_event_duration_secs_listener(listen)
+        try:
+            yield found
+        finally:
+            jax.monitoring.unregister_event_duration_listener(listen)
+
+    return listening
 
 
 class Recorder:

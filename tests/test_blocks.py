@@ -1,6 +1,5 @@
 """How queries run: compiled once for tables of like size, and from few draws where these tell all others."""
 
-from contextlib import contextmanager
 from functools import cache, partial
 
 import jax
@@ -32,24 +31,8 @@ def fitted(model):
     return mle(model, X, SPECIES) if model is gaussian_naive_bayes else mle(model, X[:, :3], X[:, 3])
 
 
-@contextmanager
-def compilations():
-    """A list that gets one entry a program compiled."""
-    found = []
-
-    def listen(name, seconds, **_):
-        if name == "/jax/core/compile/backend_compile_duration":
-            found.append(seconds)
-
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    try:
-        yield found
-    finally:
-        jax.monitoring.unregister_event_duration_listener(listen)
-
-
 @pytest.mark.parametrize(("model", "ask"), QUESTIONS.values(), ids=QUESTIONS)
-def test_37_and_then_41_rows_compile_once(model, ask):
+def test_37_and_then_41_rows_compile_once(model, ask, compilations):
     fit = fitted(model)
     ask(fit, 37)
     with compilations() as found:

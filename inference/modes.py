@@ -50,7 +50,8 @@ def search(
     least, most = (DRAWS[1], DRAWS[1]) if every else DRAWS
     hidden = problem.rows.y.shape[0] < problem.rows.x.shape[0]
     if hidden:
-        numbered, (least, most) = _pretended(problem, few, np.median(draws, axis=0), scale, seed), LABELINGS
+        numbered = _pretended(problem, few, np.median(draws, axis=0), scale, seed, split=not prior)
+        least, most = LABELINGS
     climbs: dict[int, Climbed] = {}
     values: list[float] = []
     for number, start in bar(numbered, desc="climbs, at most", total=most):
@@ -182,11 +183,13 @@ def _prior_starts(draws: np.ndarray) -> list[np.ndarray]:
 
 
 def _pretended(
-    problem: "Problem", few: Rows, centre: np.ndarray, scale: np.ndarray, seed: int
+    problem: "Problem", few: Rows, centre: np.ndarray, scale: np.ndarray, seed: int, *, split: bool
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Climbs from the prior's centre with k-means' labels in place of the hidden ones, all named alike.
 
-    Equal labels have equal numbers.
+    Equal labels have equal numbers. split: the first labels are the values of a column that has no more of them than
+    there are labels. Within these it does not vary, so that a likelihood with a variance of its own grows without bound
+    there, which k-means would find at some seeds only.
 
     Hidden labels make several modes and a saddle where all classes agree, so that no draw of the prior is a start.
     """
@@ -203,11 +206,17 @@ def _pretended(
 
     labelings: list[np.ndarray] = []
     starts: list[np.ndarray] = []
+    width = x.std(axis=0)
+    width[width == 0] = 1.0  # in few rows; in others such a column varies
+    values = [np.unique(column, return_inverse=True)[1] for column in x.T if split]
+    column = next((each for each in values if 0 < each.max() < classes), None)
     for i in range(LABELINGS[1]):
         # Half of the starts see the columns in their own units, half standardised.
-        view = x if i % 2 else x / x.std(axis=0)
+        view = x if i % 2 else x / width
+        clusters = KMeans(classes, n_init=1, random_state=seed + i)
         with controller.limit(limits=1):  # threads cost more than they bring for so few rows
-            labels = KMeans(classes, n_init=1, random_state=seed + i).fit_predict(view, sample_weight=few.weights)
+            labels = column if column is not None else clusters.fit_predict(view, sample_weight=few.weights)
+        column = None
         named = known if len(known) else next(iter(labelings), labels)
         # Clusters take the names of the labels that are known, or of the first start's clusters.
         together = np.zeros((classes, classes))

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from bayeszoo.inference import FitWarning, lbfgs, map_estimate, mle, modes, optimise
+from bayeszoo.inference import FitWarning, NoMaximumError, lbfgs, map_estimate, mle, modes, optimise
 from bayeszoo.inference.problem import Problem
-from bayeszoo.models import fixed_variance_mixture, softmax_regression
+from bayeszoo.models import fixed_variance_mixture, gaussian_mixture, softmax_regression, tied
 from sklearn.linear_model import LogisticRegression
 
 
@@ -21,6 +21,24 @@ def test_every_seed_finds_the_best_mode_of_a_mixture():
     mixture = partial(fixed_variance_mixture, k=8, sigma=1.0, equal_weights=True)
     values = [mle(mixture, x, seed=seed).diagnostics["log_density"] for seed in range(20)]
     np.testing.assert_allclose(values, max(values), atol=1e-6)
+
+
+def test_a_column_that_few_rows_tell_nothing_of_is_no_reason_to_stop():
+    """1 in one of 40,000 rows: most likely constant in the rows on which climbs are made."""
+    rng = np.random.default_rng(0)
+    x = np.column_stack([rng.normal(size=40_000) + 6 * (np.arange(40_000) % 2), np.arange(40_000) == 0])
+    fit = mle(partial(fixed_variance_mixture, k=2, sigma=1.0), x)
+    low, high = sorted(fit.params["mu"][0, 0, :, 0])
+    assert max(abs(low), abs(high - 6)) < 0.05  # four standard errors and the bias of overlapping tails
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_maximum_where_a_variance_vanishes_within_the_values_of_a_column(seed):
+    """Three clusters, which k-means finds, and a coin: split by its side, the likelihood has no bound."""
+    rng = np.random.default_rng(0)
+    x = np.column_stack([rng.normal(size=(300, 2)) + 8 * (np.arange(300) % 3)[:, None], rng.integers(2, size=300)])
+    with pytest.raises(NoMaximumError, match="grows without bound"):
+        mle(partial(gaussian_mixture, k=3, covariance=tied), x, seed=seed)
 
 
 def logistic(n, rare=0):

@@ -22,8 +22,10 @@ def label_posterior_under(fit: "Fit", x: Any, prior: Mapping[Any, float] | xr.Da
     """log P'(y = k | x_i) where labels are as frequent as ``prior`` says, dims (row, label).
 
     P'(k | x) is proportional to P'(k) E[P(x | k, theta) | D]: what was learnt of P(x | y) stays, only P(y) is another
-    (prior shift; Saerens, Latinne and Decaestecker 2002, eq. 2.4). prior: {label: probability}, each at least 0 and 1
-    together, or what ``estimate_label_prior`` gave.
+    (prior shift; Saerens, Latinne and Decaestecker 2002, eq. 2.4). All draws count alike in E, where
+    ``log_label_posterior`` averages P(k | theta) P(x | k, theta): the two differ by as much as the draws of P(y) and
+    those of P(x | y) go together, so even P' = P(y) answers a little otherwise. prior: {label: probability}, each at
+    least 0 and 1 together, or what ``estimate_label_prior`` gave.
     """
     needs_joint(fit, "another label prior")
     log_prior = np.log(_shares(fit, prior))

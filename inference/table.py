@@ -17,6 +17,7 @@ from .errors import DataError
 
 FLOATS = (np.float32, np.float64)
 NUMBER = int | float | Decimal | np.number | np.bool_
+EMPTY = "expected at least one row and one column, got {} rows and {} columns."
 LARGE = 1 << 28  # bytes from which on an array is not copied
 EXTREME = 1e100  # squares of larger numbers, and of the inverses of smaller ones, leave float64
 
@@ -124,7 +125,7 @@ def _array(x: Any, schema: Schema | None) -> tuple[np.ndarray, tuple[str, ...]]:
     if values.ndim != 2:
         raise DataError(f"expected a table of rows and columns, got an array of shape {values.shape}.")
     if values.size == 0:
-        raise DataError(f"expected at least one row and one column, got shape {values.shape}.")
+        raise DataError(EMPTY.format(*values.shape))
     columns = schema.columns if schema else tuple(f"x{j}" for j in range(values.shape[1]))
     if values.shape[1] != len(columns):
         raise DataError(
@@ -142,7 +143,7 @@ def _frame(
     if absent:
         raise DataError(f"column '{absent[0]}' is missing; the table has {', '.join(has)}.")
     if len(frame) == 0 or not columns:
-        raise DataError(f"expected at least one row and one column, got shape ({len(frame)}, {len(has)}).")
+        raise DataError(EMPTY.format(len(frame), len(has)))
     native = frame.to_native()
     kinds = set(frame.schema.values())
     if len(kinds) == 1 and kinds <= {nw.Float32, nw.Float64}:

@@ -1,6 +1,7 @@
 """The report: whole on its own, its verdict first, sections fit for each kind of model, and seen in a real browser."""
 
 import base64
+import html
 import os
 import re
 import shutil
@@ -79,7 +80,7 @@ CASES = {
         laplace,
         linear_regression,
         *line(),
-        ["response check", "loo-pit check", "has no labels and no P(x)", "no label to decide on"],
+        ["response check", "loo-pit check"],
     ),
     "a count": (
         laplace,
@@ -147,6 +148,34 @@ def test_sections_fit_the_model(case):
     found = report(fitter(model, x, y, **more))
     assert [words for words in expected if words not in found] == []
     assert "nan" not in re.sub(r"base64,[^\"]*", "", found).lower().replace("dominan", "")
+
+
+def test_a_regression_has_no_sections_on_labels():
+    headings = re.findall("<h2>(.*?)</h2>", report(laplace(linear_regression, *line(), draws=100, chains=2)))
+    assert headings == ["Model and data", "Verdict", "Parameters", "Posterior predictive", "Leave one out"]
+
+
+def test_the_page_says_what_was_left_out_and_how_well_it_is_predicted(tmp_path, monkeypatch, capsys):
+    def ask(*words):
+        monkeypatch.setattr("sys.argv", ["bayeszoo", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code or 0, capsys.readouterr()
+
+    run = tmp_path / "run"
+    code, said = ask("fit", "gaussian_naive_bayes", "penguins", "--target", "species", "--by", "mle", "--out", str(run))
+    assert code == 0
+    score = next(line for line in said.out.splitlines() if line.startswith("held-out 69 rows: log loss"))
+    note = next(line for line in said.out.splitlines() if line.startswith("note: ")).removeprefix("note: ")
+    assert ask("report", str(run), "--force")[0] == 0
+    page = html.unescape((run / "report.html").read_text())
+    assert score in page
+    assert note in page
+    (run / "held_out.json").write_text('{"rows": 69, "log loss"')
+    code, said = ask("report", str(run), "--force")
+    assert code == 2
+    assert "held_out.json' is damaged; remove it, or fit again" in said.err
+    assert html.unescape((run / "report.html").read_text()) == page
 
 
 def test_checks_are_data(fit):

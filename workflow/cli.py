@@ -56,6 +56,7 @@ def fit(
 ) -> None:
     """Fit a model to a table and write a run folder."""
     import warnings
+    from dataclasses import replace
     from functools import partial
 
     import numpy as np
@@ -67,7 +68,7 @@ def fit(
     from ..inference.table import read_x
     from ..models.catalogue import ZOO
     from . import datasets, store
-    from .tables import print_score, print_summary
+    from .tables import held_out, print_summary, score_of
 
     zoo = _model(model)
     if by not in METHODS:
@@ -103,11 +104,14 @@ def fit(
             f"note: {int((result.y < 0).sum())} of {len(y)} rows have no '{target}'; their labels are summed out."
         )
     numbers = np.setdiff1d(np.arange(len(table)), held) if len(held) else None
-    tree = store.save(result, folder, numbers)
+    origin = store.Origin(numbers, tuple(notes))
+    tree = store.save(result, folder, origin)
     (folder / "generated.csv").unlink(missing_ok=True)
     print_summary(result)
-    if len(held):
-        print_score(result, table.iloc[held], table[target].iloc[held])
+    if len(held) and (score := score_of(result, table.iloc[held], table[target].iloc[held])):
+        store.save_score(folder, score)
+        origin = replace(origin, score=score)
+        typer.echo(held_out(score))
     if result.shape.generative and result.shape.classes:
         rows = result.generate(100, label=list(result.label_coordinate.tolist()), seed=seed)
         rows.to_pandas().to_csv(folder / "generated.csv", index=False)
@@ -121,7 +125,7 @@ def fit(
         save_plots(result, tree, folder / "plots")
     (folder / "report.html").unlink(missing_ok=True)
     if not no_report:
-        runs.write_report(result, tree, folder / "report.html", numbers)
+        runs.write_report(result, tree, folder / "report.html", origin)
     typer.echo(f"written to {folder}")
 
 

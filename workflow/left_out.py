@@ -19,6 +19,7 @@ from ..inference.decisions import label_uncertainty
 from ..inference.densities import each_draw
 from ..inference.generate import draw_x
 from ..inference.queries import ask, log_joint, log_label_posterior
+from .store import WHOLE, Origin
 
 if TYPE_CHECKING:
     from ..inference.fit import Fit
@@ -87,7 +88,7 @@ class Case:
 
     fit: "Fit"
     tree: xr.DataTree
-    numbers: np.ndarray | None = None  # of each row in the user's table, where some of its rows were not fitted
+    origin: Origin = WHOLE
 
     @property
     def point(self) -> bool:
@@ -96,7 +97,7 @@ class Case:
 
     def row(self, rows: np.ndarray) -> np.ndarray:
         """What the user's table calls these rows of the fit."""
-        return rows if self.numbers is None else self.numbers[rows]
+        return rows if self.origin.numbers is None else self.origin.numbers[rows]
 
     @property
     def leaves_out(self) -> bool:

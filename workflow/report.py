@@ -20,6 +20,8 @@ from .diagram import diagram
 from .left_out import Case
 from .page import Part, picture
 from .report_decisions import decisions
+from .store import WHOLE, Origin
+from .tables import held_out
 from .verdict import checks
 
 if TYPE_CHECKING:
@@ -30,20 +32,21 @@ LISTED = 5  # rows of a list of rows
 PARAMETERS = 40  # rows of a table of parameters
 
 
-def report(fit: "Fit", tree: xr.DataTree | None = None, rows: np.ndarray | None = None) -> str:
+def report(fit: "Fit", tree: xr.DataTree | None = None, origin: Origin = WHOLE) -> str:
     """The page as HTML that needs no other file: model, verdict, parameters, predictive checks, labels, LOO.
 
-    tree: the fit's ``to_arviz()``, where it is at hand. rows: the number that each row has in the user's table, where
-    some of its rows were not fitted; by default 0, 1, ... Sections that need draws or rows say so where there are none.
+    tree: the fit's ``to_arviz()``, where it is at hand. origin: how its rows came from the user's table. Sections that
+    need draws or rows say so where there are none; those on labels and P(x) are left out where there can be neither.
     """
     from jinja2 import Environment, FileSystemLoader
 
-    case = Case(fit, fit.to_arviz() if tree is None else tree, rows)
+    case = Case(fit, fit.to_arviz() if tree is None else tree, origin)
     sections = []
     with warnings.catch_warnings(), plt.rc_context({"figure.max_open_warning": 0}):
         warnings.simplefilter("ignore")  # what ArviZ warns of, as of high Pareto k, is in the verdict
         for heading, make in bar(SECTIONS.items(), desc="report"):
-            sections.append({"heading": heading, "parts": list(make(case))})
+            parts = list(make(case))
+            sections += [{"heading": heading, "parts": parts}] if parts else []
     environment = Environment(loader=FileSystemLoader(TEMPLATE.parent), autoescape=True, trim_blocks=True)
     title = f"{fit.model.name} by {fit.method}"
     subtitle = f"{fit.summary.rows} rows, {len(fit.schema.columns)} columns; it answers {answers(fit.shape)}."
@@ -51,7 +54,7 @@ def report(fit: "Fit", tree: xr.DataTree | None = None, rows: np.ndarray | None 
 
 
 def _model(case: Case) -> Iterator[Part]:
-    fit, tree = case.fit, case.tree
+    fit, tree, origin = case.fit, case.tree, case.origin
     yield Part(code=inspect.cleandoc(fit.model.function.__doc__ or fit.model.name))
     drawn = diagram(fit)
     if isinstance(drawn, str):
@@ -67,10 +70,10 @@ def _model(case: Case) -> Iterator[Part]:
         table.append((fit.schema.target, ", ".join((counts if np.any(y >= 0) else []) + hidden)))
     elif fit.shape.has_y and not fit.shape.classes and len(y):
         table.append((fit.schema.target, f"{y.min():.4g} to {y.max():.4g}, {y.mean():.4g} on average"))
-    if case.numbers is not None:
+    if origin.numbers is not None:
         table.append(("numbers of rows", "as in the whole table, from 0; the others were held out"))
     table += [("missing cells", str(int(np.isnan(x).sum())))] if len(x) else []
-    table += [("fitted to", fit.compression)]
+    table += [("fitted to", fit.compression), *(("note", note) for note in origin.notes)]
     yield Part("Data", frame=pd.DataFrame(table, columns=["what", "value"]))
     if "prior" in tree:
         yield Part("Priors, in the data's units", frame=_quantiles(tree["prior"].to_dataset()))
@@ -99,6 +102,8 @@ def _verdict(case: Case) -> Iterator[Part]:
         yield Part(text="Of a point estimate, little can be checked: most checks need draws (nuts, laplace, svi).")
     for sentence in fit.warnings:
         yield Part(text=f"Warning: {sentence}")
+    if case.origin.score:
+        yield Part(text=f"It predicts what it has not seen: {held_out(case.origin.score)}.")
 
 
 def _parameters(case: Case) -> Iterator[Part]:
@@ -151,6 +156,8 @@ PREDICTIVE = {
 
 def _labels(case: Case) -> Iterator[Part]:
     fit = case.fit
+    if not fit.shape.classes and not case.answers_x:
+        return
     if not len(fit.x):
         yield Part(text="The rows are not at hand.")
         return
@@ -167,8 +174,6 @@ def _labels(case: Case) -> Iterator[Part]:
             )
             yield picture(plots.plot_label_calibration(fit, p), "reliability diagrams", calibration)
         yield Part("Least sure rows", frame=_least_sure(case))
-    elif not fit.shape.generative:
-        yield Part(text=f"{fit.model.name} has no labels and no P(x), so there are no labels or outliers to show.")
     if case.answers_x:
         found = outliers(fit, fit.x)
         rows = found.log_marginal.values.argsort()[:LISTED]

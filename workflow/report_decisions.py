@@ -27,6 +27,8 @@ HIDDEN = 500  # rows of which a cell is hidden, at most
 def decisions(case: Case) -> Iterator[Part]:
     """Naming no label, costs, uncertainty, another label prior, missing cells: each where the model can answer it."""
     fit, known = case.fit, case.known
+    if not fit.shape.classes and not case.answers_x:
+        return
     if not len(fit.x):
         yield Part(text="The rows are not at hand.")
         return
@@ -40,11 +42,6 @@ def decisions(case: Case) -> Iterator[Part]:
             yield from _shift(case)
     if case.answers_x:
         yield from _missing(case)
-    if not fit.shape.classes and not case.answers_x:
-        yield Part(
-            text=f"{fit.model.name} has no label to decide on and no P(x) to fill in cells with; predict(x) gives the "
-            "mean, sd and interval of y for a decision on a number."
-        )
 
 
 def _rejection(fit: "Fit", p: np.ndarray, of: str) -> Iterator[Part]:

@@ -33,18 +33,18 @@ def report(
     refuse_to_replace(file, force)
     keep_compiled_programs()
     fit = store.load(run)
-    write_report(fit, None, file, store.row_numbers(run))
+    write_report(fit, None, file, store.load_origin(run))
     typer.echo(f"written to {file}")
 
 
-def write_report(fit: Any, tree: Any, file: Path, rows: Any) -> None:
+def write_report(fit: Any, tree: Any, file: Path, origin: Any) -> None:
     """The report as a file, which is whole or not there."""
     import matplotlib
 
     matplotlib.use("agg")
     from .report import report as page
 
-    text = page(fit, tree, rows)
+    text = page(fit, tree, origin)
     beside = file.with_name(f".{file.name}.writing")
     beside.write_text(text, encoding="utf-8")
     beside.replace(file)

@@ -5,7 +5,8 @@ Of rows that were streamed or left behind by an update, ``rows.npz`` holds the s
 
 import json
 import os
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,16 +30,33 @@ from ..inference.variational import svi
 from ..models.catalogue import CHOICES, MODELS
 from ..models.spec import Spec
 
-VERSION = 4
+VERSION = 5
 FUNCTIONS = {name: function for several in CHOICES.values() for name, function in several.items()}
 METHODS = {fitter.__name__: fitter for fitter in (mle, map_estimate, laplace, svi, nuts)}
 FILES = ("posterior.nc", "rows.npz", "fit.json")
+SCORE = "held_out.json"
 
 
-def save(fit: Fit, folder: str | Path, numbers: np.ndarray | None = None) -> xr.DataTree:
+@dataclass(frozen=True)
+class Origin:
+    """How the rows of a run came from the user's table.
+
+    numbers: of each row in that table, where some of its rows were not fitted. notes: sentences on columns and rows
+    that were left out. score: how well the fit predicts the rows that were, by the name of each measure.
+    """
+
+    numbers: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
+    score: Mapping[str, float] = field(default_factory=dict)
+
+
+WHOLE = Origin()  # all of the user's table was fitted
+
+
+def save(fit: Fit, folder: str | Path, origin: Origin = WHOLE) -> xr.DataTree:
     """Write a fit of a zoo model; return ArviZ's tree of it.
 
-    numbers: of each row in the user's table, where some of its rows were not fitted; ``row_numbers`` finds them again.
+    origin: ``load_origin`` finds it again, with the score that ``save_score`` adds later.
 
     Hyperparameters may be numbers, arrays, text, truth values and the zoo's functions; labels numbers, text or truth
     values. Raises ModelError or DataError for others, before anything is written.
@@ -76,6 +94,7 @@ def save(fit: Fit, folder: str | Path, numbers: np.ndarray | None = None) -> xr.
         "needs_rows": fit.needs_rows,
         "compression": fit.compression,
         "warnings": fit.warnings,
+        "notes": origin.notes,
     }
     text = json.dumps(record, indent=1) + "\n"
     tree = fit.to_arviz()
@@ -84,9 +103,11 @@ def save(fit: Fit, folder: str | Path, numbers: np.ndarray | None = None) -> xr.
     with TemporaryDirectory(dir=folder, prefix=".writing-") as beside:
         new = Path(beside)
         tree.to_netcdf(new / "posterior.nc", engine="h5netcdf")
-        np.savez(new / "rows.npz", **_arrays(fit), **({} if numbers is None else {"numbers": numbers}))
+        numbers = {} if origin.numbers is None else {"numbers": origin.numbers}
+        np.savez(new / "rows.npz", **_arrays(fit), **numbers)
         (new / "fit.json").write_text(text)
-        (folder / "fit.json").unlink(missing_ok=True)  # files of two fits are no run, whatever interrupts what follows
+        for name in (SCORE, "fit.json"):  # files of two fits are no run, whatever interrupts what follows
+            (folder / name).unlink(missing_ok=True)
         for name in FILES:
             (new / name).replace(folder / name)
     return tree
@@ -156,10 +177,24 @@ def check_folder(folder: Path) -> None:
         raise DataError(f"'{folder}' cannot be a run folder: '{there}' is no folder that can be written to.")
 
 
-def row_numbers(folder: str | Path) -> np.ndarray | None:
-    """Of each row of a run in the user's table; None where all of it was fitted."""
-    with np.load(Path(folder) / "rows.npz") as stored:
-        return stored.get("numbers")
+def save_score(folder: Path, score: Mapping[str, float]) -> None:
+    """Add to a run how well it predicts rows that were not fitted."""
+    (folder / SCORE).write_text(json.dumps(dict(score), indent=1) + "\n")
+
+
+def load_origin(folder: str | Path) -> Origin:
+    """What ``save`` and ``save_score`` wrote of a run that ``load`` has read. DataError where the score is damaged."""
+    folder = Path(folder)
+    with np.load(folder / "rows.npz") as stored:
+        numbers = stored.get("numbers")
+    notes = json.loads((folder / "fit.json").read_text())["notes"]
+    if not (folder / SCORE).exists():
+        return Origin(numbers, tuple(notes))
+    try:
+        score = {name: float(value) for name, value in json.loads((folder / SCORE).read_text()).items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise DataError(f"'{folder / SCORE}' is damaged; remove it, or fit again.") from error
+    return Origin(numbers, tuple(notes), score)
 
 
 def load(folder: str | Path) -> Fit:

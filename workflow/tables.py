@@ -1,6 +1,6 @@
 """Tables of text for the command line."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -80,7 +80,14 @@ def _digits(row: Any) -> Any:
     return written
 
 
-def print_score(fit: "Fit", x: Any, y: Any) -> None:
+def held_out(score: Mapping[str, float]) -> str:
+    """A score of rows that were not fitted, as a line."""
+    measures = [f"{name} {value:.4g}" for name, value in score.items() if name != "rows"]
+    return f"held-out {int(score['rows'])} rows: {', '.join(measures)}"
+
+
+def score_of(fit: "Fit", x: Any, y: Any) -> dict[str, float]:
+    """How well a fit predicts y of rows that it has not seen; empty where it can say nothing of any of them."""
     import numpy as np
 
     from ..inference.table import missing
@@ -94,12 +101,11 @@ def print_score(fit: "Fit", x: Any, y: Any) -> None:
     if not fit.shape.generative:
         keep &= x[list(fit.schema.columns)].notna().all(axis=1).to_numpy()
     if not keep.any():
-        return
+        return {}
     x, y = x[keep], y[keep]
     density = float(fit.log_conditional(x, y).mean())
     if fit.shape.classes:
-        accuracy = float(np.mean(fit.assign(x).values == y.to_numpy()))
-        typer.echo(f"held-out {len(y)} rows: log loss {-density:.4f}, accuracy {accuracy:.3f}")
-    else:
-        error = float(np.sqrt(np.mean((fit.predict(x)["mean"].values - y.to_numpy(dtype=float)) ** 2)))
-        typer.echo(f"held-out {len(y)} rows: mean log P(y | x) {density:.4f}, root mean squared error {error:.4g}")
+        right = float(np.mean(fit.assign(x).values == y.to_numpy()))
+        return {"rows": len(y), "log loss": -density, "accuracy": right}
+    error = float(np.sqrt(np.mean((fit.predict(x)["mean"].values - y.to_numpy(dtype=float)) ** 2)))
+    return {"rows": len(y), "mean log P(y | x)": density, "root mean squared error": error}

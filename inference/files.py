@@ -41,13 +41,15 @@ def is_dask(data: Any) -> bool:
 class Columns:
     """The columns of a table that are read, by name; features None: all that are left.
 
-    labelled: whether the target holds labels whatever it looks like, as their names were given.
+    labelled: whether the target holds labels whatever it looks like, as their names were given. whole: whether the
+    features are all that were left, so that no part may have another.
     """
 
     target: str | None
     features: tuple[str, ...] | None
     weights: str | None
     labelled: bool = False
+    whole: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -71,7 +73,10 @@ class Columns:
             if has.count(name) != 1:
                 what = "is missing" if name not in has else "is there twice"
                 raise DataError(f"{where}: column '{name}' {what}; the table has {', '.join(has)}.")
-        return replace(self, features=features)
+        other = next((name for name in has if name not in every), None)
+        if self.whole and other is not None:
+            raise DataError(f"{where}: column '{other}' is in no part before; leave it out, or name the features.")
+        return replace(self, features=features, whole=self.whole or self.features is None)
 
 
 @dataclass(frozen=True)
@@ -156,7 +161,7 @@ class File:
         import pyarrow as pa
         from pyarrow import parquet
 
-        with parquet.ParquetFile(self.path) as file:
+        with parquet.ParquetFile(self.path, page_checksum_verification=True) as file:
             for group in range(file.num_row_groups):
                 try:
                     yield from file.iter_batches(CHUNK, row_groups=[group], columns=columns.names)

@@ -64,6 +64,6 @@ def generate(fit: "Fit", n: int, *, label: Any = None, seed: int = 0) -> xr.Data
     levels = fit.schema.each_levels
     columns = [in_own_kind(x[:, j], names) for j, names in enumerate(levels)]
     table = {name: ("row", column) for name, column in zip(fit.schema.columns, columns, strict=True)}
-    return xr.Dataset(
-        {**table, fit.schema.target: ("row", fit.label_coordinate[codes])}, {"row": np.arange(len(codes))}
-    )
+    if fit.shape.has_y:
+        table[fit.schema.target] = ("row", fit.label_coordinate[codes])
+    return xr.Dataset(table, {"row": np.arange(len(codes))})

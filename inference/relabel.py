@@ -58,8 +58,8 @@ def _renamed(params: dict[str, np.ndarray], order: np.ndarray, axes: Axes) -> di
 def _label_axes(fit: Fit, rows: np.ndarray, free: np.ndarray) -> Axes | None:
     """The axes of parameters that hold one value a label; None where the model tells labels apart.
 
-    Found by trial: renaming labels along them, and along no fewer, must rename the columns of log P(x, y) and leave
-    the prior density as it is. A cycle and a swap make all renamings.
+    Found by trial: renaming labels along them must rename the columns of log P(x, y) and leave the prior density as it
+    is. A cycle and a swap make all renamings. Tried are the axes called label, and then the fewest of any name.
     """
     classes, draws = (
         fit.shape.classes,
@@ -68,15 +68,16 @@ def _label_axes(fit: Fit, rows: np.ndarray, free: np.ndarray) -> Axes | None:
     candidates = [
         (name, i + 1) for name, site in fit.shape.sites for i, size in enumerate(site.shape) if size == classes
     ]
-    if len(candidates) > AXES:
-        dims = dict(fit.shape.sites)
-        candidates = [(name, axis) for name, axis in candidates if dims[name].dims[axis - 1] == "label"][:AXES]
+    dims = dict(fit.shape.sites)
+    called = tuple((name, axis) for name, axis in candidates if dims[name].dims[axis - 1] == "label")
+    candidates = candidates[:AXES]
     few = {name: value[draws] for name, value in fit.flat_params.items()}
     prior = log_prior(_with(fit, few))
     joint = log_joint(_with(fit, few), rows, draws=True).values[0]
     cycle, swap = np.arange(classes), np.arange(classes)
     cycle[free], swap[free[:2]] = np.roll(free, 1), free[1::-1]
-    for axes in chain.from_iterable(combinations(candidates, n) for n in range(1, len(candidates) + 1)):
+    fewest_first = chain.from_iterable(combinations(candidates, n) for n in range(1, len(candidates) + 1))
+    for axes in chain([called], fewest_first):
         for names in (cycle, swap):
             other = _with(fit, _renamed(few, np.tile(names, (len(draws), 1)), axes))
             if not np.allclose(log_prior(other), prior, rtol=1e-8):

@@ -96,6 +96,7 @@ def calibrate(
     of the probabilities of less probable labels, and a random part of its own.
     hidden: labels are summed out; then parameters may swap names, and only quantities that do not mind are ranked: the
     log-likelihood of the table and the log density of the first row, which are ranked in every case.
+    A model without labels, or without P(x), cannot do without them: ModelError.
     kinds: of each column what Spec.kinds says, in place of ``features``, for a model that takes names or counts.
     prior: a model that the tables come from in place of ``model``, to see that a wrong one is found out.
     Every climb to a mode starts at the true parameters: which of several modes a search would find is not told.
@@ -120,8 +121,10 @@ def calibrate(
         shape = structure(declared, spec)
         if shape.improper:
             raise ModelError(f"{declared.name} has an improper prior, from which nothing can be simulated.")
+        if hidden and not (shape.generative and shape.classes):
+            raise ModelError(f"{declared.name} has no labels that P(x) could do without; leave out hidden.")
         source = declared if prior is None else declare(prior)
-        program = _program(declared, source, shape, tuple(fitters), rows, hidden and bool(shape.classes))
+        program = _program(declared, source, shape, tuple(fitters), rows, hidden)
         count = -(-simulations // TOGETHER)
         keys = jax.random.split(jax.random.key(whole(seed, "seed", 0)), count * TOGETHER).reshape(count, TOGETHER)
 
@@ -133,7 +136,7 @@ def calibrate(
             first = one(keys[0])  # compiled once
             parts = [first, *bar(pool.map(one, keys[1:]), desc="simulations", total=count - 1)]
     found = jax.tree.map(lambda *several: np.concatenate(several)[:simulations], *parts)
-    names = _names(shape, hidden and bool(shape.classes))
+    names = _names(shape, hidden)
     for name in fitters:
         broken = np.isnan(found[name]).any(axis=1).sum()
         if broken:

@@ -13,6 +13,7 @@ BLOCK = 2_000  # rows that are recombined at a time
 GLANCE = 512  # rows that are looked at first
 RARE = 20  # rows of a label up to which they stay as they are
 FLAT = 1e-11  # relative singular value that counts as none
+CLIFF = 0.01  # of the last singular value that counts, what the next one is at most where features are few in truth
 LEFT = 1e-8  # of a row's log-likelihoods, relative, up to which features make them up
 MOST = 200_000  # different rows up to which counting them is tried
 
@@ -77,6 +78,8 @@ def reweighted(each: Callable[[Part], np.ndarray], few: Part, summary: Summary) 
     of points, the log-likelihood of any row is a combination of r features of the row, and r + 1 rows with the same
     sums of these features have the same likelihood as all: they exist (Caratheodory) and are found by recombination.
     A row whose log-likelihood these features do not make up, as of a rare kind that the sample misses, stays.
+    Singular values that fade out, in place of ending, are those of a likelihood such as softmax regression's, which has
+    no finite number of features: some make it up to rounding where it was looked at, but not everywhere.
     each: the log-likelihood of each row at each point, (rows, points). few: rows from which the features are made.
     """
     if summary.sources is None:
@@ -128,7 +131,7 @@ def _features(each: Callable[[Part], np.ndarray], own: Part) -> Features | None:
     centre, scale = sample.mean(axis=0), np.maximum(sample.std(axis=0), 1e-300)
     _, size, axes = np.linalg.svd((sample - centre) / scale, full_matrices=False)
     rank = int((size > FLAT * size[0]).sum())
-    if rank > min(sample.shape) // 2:
+    if rank > min(sample.shape) // 2 or size[rank] > CLIFF * size[rank - 1]:
         return None
     axes, root = axes[:rank], size[:rank] / np.sqrt(len(sample))
 

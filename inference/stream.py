@@ -15,6 +15,8 @@ from .progress import bar
 from .summary import Part, Summary, summary_of
 from .table import Schema, few, read_labels, read_response
 
+LONELY = 60  # seconds that a cluster may be without any worker, as where new ones are being started
+
 
 def summarise(
     data: Any,
@@ -37,7 +39,9 @@ def summarise(
     client: a dask.distributed.Client whose workers read the files.
 
     The moments of parts merge, so that the pass takes the memory of a part. Raises DataError for a file that cannot be
-    read, and for a part with other columns; it names file, row and column.
+    read, and for a part with other columns; it names file, row and column. Pages of a Parquet file that were damaged
+    are noticed where they were written with checksums (pyarrow's write_page_checksum=True). A worker that is lost has
+    its part read by another one; DataError where none is left for LONELY seconds.
     """
     if not is_stream(data):
         chosen = {"target": target, "features": features}
@@ -47,7 +51,7 @@ def summarise(
         return total
     strange = [name for name in total.labels if name not in labels]
     if strange:
-        raise DataError(f"label {strange[0]!r} is not one of {few(tuple(labels))}.")
+        raise DataError(f"label {strange[0]!r} of {total.first_row(strange[0])} is not one of {few(tuple(labels))}.")
     return total.named(tuple(labels))
 
 
@@ -137,12 +141,26 @@ def _on_workers(client: Any, several: Sequence[Any], columns: Columns, full: boo
     futures = [submit(piece) for piece in several]
     for piece, future in zip(bar(several, desc="parts"), futures, strict=True):
         try:
-            summary = future.result()
+            summary = _result(client, future)
         except KilledWorker as error:
             name = piece.name if isinstance(piece, Partition) else f"'{piece.path}'"
             raise DataError(f"{name}: every worker that read it died ({error}); give workers more memory.") from error
         if summary is not None:
             yield summary
+
+
+def _result(client: Any, future: Any) -> Summary | None:
+    """What a worker made of its part; Dask itself waits for ever where there is no worker."""
+    from distributed import TimeoutError as NotYet
+
+    alone = 0
+    while True:
+        try:
+            return future.result(timeout=1)
+        except NotYet:
+            alone = 0 if client.scheduler_info()["workers"] else alone + 1
+        if alone >= LONELY:
+            raise DataError(f"the cluster has had no worker for {LONELY} s; start some, and read the files again.")
 
 
 def _of_frame_piece(frame: Any, columns: Columns, name: str, full: bool) -> Summary | None:

@@ -166,6 +166,15 @@ class Summary:
         sample, extremes = (recoded(part, labels) for part in (self.sample, self.extremes))
         return replace(self, labels=labels, label=code[self.label], sample=sample, extremes=extremes)
 
+    def first_row(self, label: Any) -> str | None:
+        """The first row with this label, or with none, by name; None where the rows are not at hand."""
+        for part in self.parts() if self.sources is not None else ():
+            code = -1 if label is None else part.labels.index(label) if label in part.labels else len(part.labels)
+            found = np.flatnonzero(part.y == code)
+            if len(found):
+                return f"row {part.name(found[0])}"
+        return None
+
     def with_response(self) -> "Summary":
         """The same with y read as a number, and no label. Raises DataError for labels that are none, or missing."""
         if self.labels is None:
@@ -177,7 +186,8 @@ class Summary:
                 "labels, such as softmax_regression."
             )
         if self.hidden or not self.labels:
-            raise DataError(f"the response '{self.target}' is missing in some rows; drop them or fill it in.")
+            where = self.first_row(None) or "some rows"
+            raise DataError(f"the response '{self.target}' is missing in {where}; drop the row or fill it in.")
         values = np.array(self.labels, dtype=np.float64)
         sample, extremes = (recoded(part, None) for part in (self.sample, self.extremes))
         moments, seen = self.moments, np.column_stack([self.seen, np.ones(len(self.seen), dtype=bool)])
@@ -284,12 +294,13 @@ def _with_column(of: Moments, value: np.ndarray) -> Moments:
 
 
 def _sample_of(a: Summary, b: Summary) -> Part:
-    """A simple random sample of both tables from one of each: how many are from which is hypergeometric."""
+    """A simple random sample of both tables from one of each."""
     if a.rows + b.rows <= TRIED:
         return joined([a.sample, b.sample])
     rng = np.random.default_rng((a.rows, b.rows))
     size = min(TRIED, len(a.sample.x) + len(b.sample.x))
-    first = int(rng.hypergeometric(a.rows, b.rows, size))
+    # Numbers of rows are drawn, as NumPy has no hypergeometric numbers of 1e9 rows.
+    first = int((rng.choice(a.rows + b.rows, size=size, replace=False, shuffle=False) < a.rows).sum())
     first = min(max(first, size - len(b.sample.x)), len(a.sample.x))
     taken = [
         one.sample.take(np.sort(rng.choice(len(one.sample.x), size=n, replace=False)))

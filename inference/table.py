@@ -159,7 +159,7 @@ def _frame(
             read.append(codes)
         else:
             read.append(_numbers(column, name, native))
-            if schema is None and named and column.dtype.is_integer() and np.all(read[-1] >= 0):
+            if schema is None and named and column.dtype.is_integer() and not np.any(read[-1] < 0):
                 names = COUNTS
         levels.append(names)
     return np.column_stack(read), columns, tuple(levels) if any(names is not None for names in levels) else ()

@@ -68,8 +68,8 @@ def mixed_naive_bayes(
     """P(y = k) = pi_k,  P(x | y = k) = prod_j P(x_j | y = k), each column by its kind.
 
     Numbers: Normal(mu_kj, sigma_kj), priors as in gaussian_naive_bayes. Counts, whole numbers of at least 0 that came
-    as integers: Poisson(rate_kj), rate_kj ~ Gamma(1, 1 / m_j). Names, text, categories and truth values:
-    theta_kj[x_j], theta_kj ~ Dirichlet(alpha, ...).
+    as integers: Poisson(rate_kj), rate_kj ~ Gamma(1, 1 / m_j); 0 and 1 are counts, too, unless they come as truth
+    values. Names, text, categories and truth values: theta_kj[x_j], theta_kj ~ Dirichlet(alpha, ...).
     Sites hold the columns of their kind, in the table's order; ``theta_j`` is that of column j.
     """
     prior = dist.Dirichlet(jnp.full(spec.classes, positive("concentration", concentration)))

@@ -208,7 +208,7 @@ def test_the_intercept_is_that_of_the_raw_columns():
     assert mle(linear_regression, x + 5, y).posterior()["intercept"].item() == pytest.approx(intercept, rel=1e-6)
 
 
-@pytest.mark.parametrize("eps", [1e-5, 1e-7])
+@pytest.mark.parametrize("eps", [1e-5, 1e-6])
 def test_mle_of_columns_that_are_nearly_copies_is_least_squares(eps):
     """Their difference carries y. The log-likelihood at the least-squares fit, -n/2 (log 2 pi s^2 + 1), is met."""
     z = np.random.default_rng(0).normal(size=(4_000, 3))
@@ -221,6 +221,7 @@ def test_mle_of_columns_that_are_nearly_copies_is_least_squares(eps):
 
 @pytest.mark.parametrize("eps", [1e-8, 1e-9])
 def test_columns_too_nearly_copies_for_float64_are_refused(eps):
+    """At 1e-7 it depends on how a processor rounds whether they are."""
     z = np.random.default_rng(0).normal(size=(4_000, 3))
     x, y = np.column_stack([z[:, 0], z[:, 0] + eps * z[:, 1]]), z[:, 0] + z[:, 1] + 0.1 * z[:, 2]
     with pytest.raises(NoMaximumError, match="two columns are nearly copies"):

@@ -51,6 +51,12 @@ def test_names_come_back():
     assert set(rows["island"]) <= set(PENGUINS["island"])
     assert set(rows["sex"]) <= set(PENGUINS["sex"])
     assert rows["visits"].dtype.kind == "i"  # counts stay counts, for another fit, too
+    bits = map_estimate(mixed_naive_bayes, MIXED.assign(male=PENGUINS["sex"] == "male"), SPECIES)
+    assert bits.schema.each_levels[-1] == (False, True)
+    assert set(bits.generate(50, label="Adelie").to_pandas()["male"]) == {False, True}
+    seen = MIXED.astype({"visits": "Int64"})  # whole numbers, one of which is missing
+    seen.loc[5, "visits"] = pd.NA
+    assert map_estimate(mixed_naive_bayes, seen, SPECIES).schema.each_levels == bits.schema.each_levels[:-1]
     holes = MIXED.astype({"visits": "Int64"})
     holes.loc[3, "visits"] = pd.NA
     filled = impute(fit, holes)

@@ -131,12 +131,19 @@ def test_pca(proved):
 
 
 def test_a_shared_diagonal_covariance_is_naive_bayes_with_one_sigma(proved):
-    """The discriminant with this covariance: sigma_j^2 is the variance within labels, whatever the label."""
+    """The discriminant with this covariance: sigma_j^2 is the variance within labels, whatever the label.
+
+    And its label posterior is GaussianNB's with these variances in place of its own.
+    """
     fit = mle(partial(linear_discriminant, covariance=shared_diagonal), IRIS.data, IRIS.target)
     within = IRIS.data - np.array([IRIS.data[IRIS.target == k].mean(axis=0) for k in range(3)])[IRIS.target]
     proved(
         "linear_discriminant", "naive Bayes with one sigma, covariance diagonal", one(fit, "sigma"), within.std(axis=0)
     )
+    peer = GaussianNB(var_smoothing=0).fit(IRIS.data, IRIS.target)
+    peer.var_[:] = within.var(axis=0)
+    same = "linear_discriminant", "naive Bayes with one sigma, covariance diagonal"
+    proved(*same, fit.assign(IRIS.data, soft=True), peer.predict_proba(IRIS.data))
 
 
 def test_a_mixture_of_one_component_is_a_normal(proved):

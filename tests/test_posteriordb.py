@@ -1,6 +1,6 @@
 """Posteriors whose answer is known: NUTS against long, checked runs of Stan, of posteriordb, whose licence is beside.
 
-Mean and sd of each parameter lie within 4.5 Monte Carlo errors, of both runs together, of the reference's: over all 102
+Mean and sd of each parameter lie within 4.5 Monte Carlo errors, of both runs together, of the reference's: over all 100
 comparisons, a right sampler fails one with probability 7e-4.
 """
 

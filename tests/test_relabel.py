@@ -6,10 +6,11 @@ from functools import partial
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+import pandas as pd
 import pytest
 from bayeszoo.inference import laplace, nuts
 from bayeszoo.inference.relabel import relabel
-from bayeszoo.models import fixed_variance_mixture
+from bayeszoo.models import fixed_variance_mixture, latent_class
 from numpyro import plate, sample
 from numpyro.diagnostics import split_gelman_rubin
 from sklearn.datasets import load_iris
@@ -58,7 +59,7 @@ def swap_half(fit):
     """The fit with labels renamed in every second draw."""
     params = {k: v.copy() for k, v in fit.params.items()}
     for value in params.values():
-        value[:, ::2] = value[:, ::2, ::-1]
+        value[:, ::2] = value[:, ::2, ::-1]  # labels are the first axis
     return replace(fit, params=params)
 
 
@@ -78,6 +79,20 @@ def test_axes_of_labels_are_found_whatever_their_name(name):
 def test_labels_that_the_likelihood_tells_apart_are_left_alone(told_apart):
     fit = swap_half(laplace(partial(two_normals, **told_apart), OVERLAP, draws=100, chains=2))
     assert relabel(fit) is fit
+
+
+def test_as_many_sites_as_a_questionnaire_has_questions_are_renamed_together():
+    rng = np.random.default_rng(0)
+    kind = np.arange(200) % 2
+    answers = pd.DataFrame(np.where(rng.random((200, 9)) < 0.2 + 0.6 * kind[:, None], "yes", "no"))
+    fit = laplace(latent_class, answers.rename(columns="q{}".format), draws=100, chains=2)
+    mixed = swap_half(fit)
+    back = relabel(mixed)
+    assert back.diagnostics["renamed_draws"] == 100
+    for name, value in fit.params.items():
+        np.testing.assert_allclose(np.sort(back.params[name], axis=2), np.sort(value, axis=2))
+        if name != "pi":  # whose two shares are nearly alike
+            assert back.params[name].std((0, 1)).max() < 0.5 * mixed.params[name].std((0, 1)).max()
 
 
 def test_labels_that_a_row_shows_keep_their_names():

@@ -9,7 +9,13 @@ import numpyro
 import numpyro.distributions as dist
 import pytest
 from bayeszoo.inference import ModelError, calibrate
-from bayeszoo.models import fixed_variance_mixture, gaussian_naive_bayes, latent_class, linear_regression
+from bayeszoo.models import (
+    fixed_variance_mixture,
+    gaussian_naive_bayes,
+    latent_class,
+    linear_regression,
+    softmax_regression,
+)
 from bayeszoo.workflow.check import save_calibration, verdicts
 
 
@@ -66,7 +72,7 @@ def test_one_model_is_calibrated_with_labels_known_and_then_hidden():
 
 @pytest.mark.long
 def test_probabilities_of_labels_are_calibrated():
-    """And a likelihood whose classes are too narrow is too sure of them."""
+    """Of the rows given a probability p of a label, a share p has it."""
     ranks = calibrate(gaussian_naive_bayes, fitters=("nuts",), simulations=200, labels=2)
     assert failed(ranks) == set()
 
@@ -78,6 +84,9 @@ def test_what_cannot_be_calibrated_is_said():
 
     with pytest.raises(ModelError, match="improper prior"):
         calibrate(improper)
+    for model in (linear_regression, softmax_regression):
+        with pytest.raises(ModelError, match="has no labels that P"):
+            calibrate(model, hidden=True)
     with pytest.raises(ModelError, match="there is no fitter 'mcmc'"):
         calibrate(small, fitters=("mcmc",))
 
@@ -90,8 +99,8 @@ def test_what_cannot_be_calibrated_is_said():
         y = numpyro.sample("y", dist.Categorical(pi), obs=y)
         numpyro.sample("x", dist.Normal(m[y], s[y]).to_event(1), obs=x)
 
-    with pytest.raises(ModelError, match="of 100 simulations, nuts ended where a density of unbounded is no number"):
-        calibrate(unbounded, fitters=("nuts",), simulations=100, rows=10, labels=2)
+    with pytest.raises(ModelError, match="of 50 simulations, nuts ended where a density of unbounded is no number"):
+        calibrate(unbounded, fitters=("nuts",), simulations=50, rows=10, labels=2)
 
 
 def test_ranks_are_the_same_for_the_same_seed():

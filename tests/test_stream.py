@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from dataclasses import replace
 from functools import partial
 
@@ -200,6 +201,50 @@ def test_what_a_bad_part_is_told_by(tmp_path):
         mle(linear_regression, tmp_path / "bad.parquet", target="z")
 
 
+def test_a_part_with_a_column_more_is_refused_in_any_order(tmp_path):
+    paths = written(tmp_path, TABLE, parts=2)
+    TABLE.iloc[:10].assign(extra=1.0).to_parquet(tmp_path / "more.parquet")
+    with pytest.raises(DataError, match=r"more.parquet': column 'extra' is in no part before; leave it out, or name"):
+        summarise([*paths, tmp_path / "more.parquet"], target="kind")
+    with pytest.raises(DataError, match=r"part-0.parquet': column 'extra' is missing"):
+        summarise([tmp_path / "more.parquet", *paths], target="kind")
+    named = summarise([*paths, tmp_path / "more.parquet"], target="kind", features=FEATURES)
+    assert named.rows == ROWS + 10
+
+
+def test_a_damaged_page_is_told_by_its_checksum(tmp_path):
+    """One byte within the numbers of a page, which decode as well as the right ones."""
+    TABLE.to_parquet(tmp_path / "t.parquet", compression=None, use_dictionary=False, write_page_checksum=True)
+    column = pq.ParquetFile(tmp_path / "t.parquet").metadata.row_group(0).column(1)
+    data = bytearray((tmp_path / "t.parquet").read_bytes())
+    data[column.data_page_offset + column.total_compressed_size // 2] ^= 0x7F
+    (tmp_path / "t.parquet").write_bytes(data)
+    with pytest.raises(DataError, match=r"t.parquet', row group 0, column 'x' cannot be read"):
+        summarise(tmp_path / "t.parquet", target="kind")
+
+
+def test_rows_without_a_response_or_with_another_label_are_named(tmp_path):
+    table = pd.DataFrame({"x": RNG.normal(size=60), "y": np.arange(60) % 4 / 2, "kind": ["a", "b"] * 30})
+    table.loc[41, ["y", "kind"]] = np.nan, "c"
+    paths = written(tmp_path, table, parts=3)
+    with pytest.raises(DataError, match=r"the response 'y' is missing in row 1 of '.*part-2.parquet'; drop the row"):
+        mle(linear_regression, summarise(paths, target="y", features=["x"]))
+    with pytest.raises(DataError, match=r"label 'c' of row 1 of '.*part-2.parquet' is not one of a, b"):
+        summarise(paths, target="kind", features=["x"], labels=["a", "b"])
+
+
+def test_samples_of_a_billion_rows_merge():
+    """A sample of 5,000 of 3 and 1 billion rows, three quarters of them of the first: within 5 standard errors."""
+    many, more = (
+        replace(summarise(TABLE[["w"]] + shift, TABLE["kind"]), rows=rows)
+        for shift, rows in ((0.0, 3 * 10**9), (1e6, 10**9))
+    )
+    both = many.merge(more)
+    assert both.rows == 4 * 10**9
+    share = np.mean(both.sample.x[:, 0] < 5e5)
+    assert abs(share - 0.75) < 5 * np.sqrt(0.75 * 0.25 / len(both.sample.x))
+
+
 def test_a_corrupt_row_group_is_named(tmp_path):
     """Bytes of the data of one column of the fourth row group are changed."""
     (path,) = written(tmp_path, TABLE, parts=1)
@@ -213,7 +258,7 @@ def test_a_corrupt_row_group_is_named(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")  # of a cluster whose worker was killed
-def test_a_cluster_that_loses_a_worker_has_the_same_moments(tmp_path):
+def test_a_cluster_that_loses_a_worker_has_the_same_moments(tmp_path, monkeypatch):
     """Three worker processes read nine files; the one that reads a certain file first is killed while it does."""
     dask = pytest.importorskip("dask")
     distributed = pytest.importorskip("distributed")
@@ -256,6 +301,19 @@ def test_a_cluster_that_loses_a_worker_has_the_same_moments(tmp_path):
         same_moments(summarise(paths, target="kind", client=client), want)
         frame = dd.from_pandas(HOLES, npartitions=4)
         same_moments(summarise(frame, target="kind", client=client), want)
+
+        def deadly_once(part, mark):
+            if 5_000 in part.index and not os.path.exists(mark):
+                with open(mark, "w") as file:
+                    file.write(str(os.getpid()))
+                os.kill(os.getpid(), signal.SIGKILL)
+            return part
+
+        mark, there = str(tmp_path / "killed once more"), set(client.run(os.getpid).values())
+        dying = frame.map_partitions(deadly_once, mark, meta=HOLES.iloc[:0])
+        same_moments(summarise(dying, target="kind", client=client), want)
+        with open(mark) as file:
+            assert int(file.read()) in there
         bad = TABLE.copy()
         bad.loc[5_000, "x"] = np.inf
         with pytest.raises(DataError, match=r"row 500 of partition 2, column 'x' is inf"):
@@ -268,6 +326,12 @@ def test_a_cluster_that_loses_a_worker_has_the_same_moments(tmp_path):
         cluster.scheduler.allowed_failures = 0
         with pytest.raises(DataError, match=r"part-6\.parquet': every worker that read it died"):
             list(stream._on_workers(client, [Fatal(paths[6])], columns, True))
+        cluster.scale(0)
+        while client.scheduler_info()["workers"]:
+            time.sleep(0.1)
+        monkeypatch.setattr(stream, "LONELY", 2)
+        with pytest.raises(DataError, match="the cluster has had no worker for 2 s"):
+            summarise(paths, target="kind", client=client)
     same_moments(summarise(frame, target="kind"), want)
 
 

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Generating digits by label
 #
-# A joint distribution can be asked for a seven. Three models of $P(x \mid y)$ draw digits; a classifier that was
+# A joint distribution can be asked for a seven. Two models of $P(x \mid y)$ draw digits; a classifier that was
 # trained on real ones, and one that tries to tell real from generated, say how good they are.
 
 # %%
@@ -32,9 +32,8 @@ digits["target"] = digits["target"].astype(str)
 x, y, _ = datasets.choose_columns(digits, "target", None)
 
 # %% [markdown]
-# ## Three class-conditionals
-# Naive Bayes draws every pixel for itself. A mixture has several ways to write a digit; a plane of a few factors for
-# each digit lets pixels move together.
+# ## Two class-conditionals
+# Naive Bayes draws every pixel for itself; a plane of a few factors for each digit lets pixels move together.
 
 # %%
 fits = {

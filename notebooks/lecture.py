@@ -47,6 +47,10 @@ bill, flipper = x["bill_length_mm"], x[["flipper_length_mm"]]
 line = mle(linear_regression, flipper, bill)
 slope, intercept = np.polyfit(flipper.values[:, 0], bill, 1)
 assert np.isclose(line.posterior()["w"].item(), slope, rtol=1e-6)
+sigma = line.posterior()["sigma"].item()
+left = bill - (intercept + slope * flipper.values[:, 0])
+minus_log_p = left**2 / (2 * sigma**2) + np.log(sigma) + 0.5 * np.log(2 * np.pi)
+assert np.allclose(-line.log_conditional(flipper, bill), minus_log_p)
 
 # %% [markdown]
 # The hypothesis $f_w$ is exchangeable, the likelihood stays. The band is the posterior predictive, by NUTS.
@@ -69,6 +73,11 @@ plt.show()
 
 # %%
 softmax = nuts(softmax_regression, x, y)
+draw = softmax.posterior().isel(chain=0, draw=0)
+f = draw["intercept"].values + x.values @ draw["w"].values.T
+by_hand = np.exp(f) / np.exp(f).sum(axis=1, keepdims=True)
+one_draw = np.exp(softmax.log_label_posterior(x, draws=True).isel(chain=0, draw=0))
+assert np.allclose(one_draw.transpose("row", "label"), by_hand)
 try:
     softmax.log_marginal(x)
 except ValueError as error:
@@ -80,6 +89,12 @@ except ValueError as error:
 
 # %%
 mixture = mle(partial(fixed_variance_mixture, k=3, sigma=0.2, equal_weights=True), x)
+mu = mixture.posterior()["mu"].isel(chain=0, draw=0).values
+normals = np.exp(-((x.values[:, None] - mu) ** 2).sum(axis=2) / (2 * 0.2**2)) / (2 * np.pi * 0.2**2)
+with np.errstate(divide="ignore"):
+    log_p = np.log(normals.mean(axis=1))
+there = normals.mean(axis=1) > 1e-300  # of a density that is no smaller than a float64 can be
+assert np.allclose(mixture.log_marginal(x)[there], log_p[there])
 ours = mixture.assign(x).values
 peer = KMeans(3, n_init=10, random_state=0).fit_predict(x)
 same = max(np.mean(np.array(names)[ours] == peer) for names in permutations(range(3)))

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from bayeszoo.inference import DataError, laplace, mle
-from bayeszoo.models import gaussian_naive_bayes, linear_regression, softmax_regression
-from bayeszoo.workflow import store
+from bayeszoo.models import fixed_variance_mixture, gaussian_naive_bayes, linear_regression, softmax_regression
+from bayeszoo.workflow import datasets, store
 from bayeszoo.workflow.cli import main
+from bayeszoo.workflow.compare import compare
 
 RNG = np.random.default_rng(0)
 KIND = np.where(np.arange(40) % 2, "cat", "dog")
@@ -118,6 +119,13 @@ def test_a_damaged_run_is_one_sentence_to_every_verb_and_stays_as_it_is(runs, tm
     assert contents(run) == before
 
 
+def test_a_run_without_its_notes_is_damaged(runs, tmp_path):
+    shutil.copytree(runs / "point", tmp_path / "run")
+    edit('"notes"', '"remarks"')(tmp_path / "run")
+    with pytest.raises(DataError, match=r"is damaged \(no 'notes'\)"):
+        store.load_origin(tmp_path / "run")
+
+
 def test_what_an_interrupted_save_leaves_beside_a_whole_run_does_no_harm(runs, tmp_path, ask):
     run = tmp_path / "run"
     shutil.copytree(runs / "point", run)
@@ -183,10 +191,77 @@ def test_what_a_run_cannot_answer_is_one_sentence(runs, ask, words, sentence):
     assert contents(runs) == before
 
 
-def test_runs_of_the_same_rows_are_compared(runs, ask):
-    code, said = ask("compare", runs / "joint", runs / "same")
+def test_runs_of_the_same_rows_are_compared(runs, tmp_path, ask):
+    code, said = ask("compare", runs / "joint", runs / "same", "--out", tmp_path / "both.png")
     assert code == 0
-    assert "elpd" in said.out
+    heading, *rows, written = said.out.splitlines()
+    for word in ("rank", "elpd", "se", "weight"):
+        assert word in heading.split()
+    assert {row.split()[0] for row in rows if not row.startswith("note")} == {str(runs / n) for n in ("joint", "same")}
+    assert written == f"written to {tmp_path / 'both.png'}"
+    code, said = ask("compare", runs / "joint", runs / "same", "--out", tmp_path / "both.png")
+    assert code == 2
+    assert "both.png' is there already" in said.err
+
+
+def test_models_of_other_columns_do_not_compare_on_p_of_x():
+    fits = {name: laplace(fixed_variance_mixture, X[list(name)], draws=50) for name in ("ab", "a")}
+    with pytest.raises(DataError, match=r"ab and a are scored on log P\(x\), and 'b' is a column of one of them only"):
+        compare(fits)
+
+
+@pytest.mark.parametrize("mine", ["report.html", "generated.csv", "posterior.nc", "plots/forest.png"])
+def test_files_in_a_run_folder_are_replaced_by_force_only(runs, tmp_path, ask, mine):
+    (tmp_path / mine).parent.mkdir(exist_ok=True)
+    (tmp_path / mine).write_text("mine")
+    code, said = ask("fit", "gaussian_naive_bayes", runs / "rows.csv", "--target", "kind", "--out", tmp_path)
+    assert code == 2
+    assert f"{Path(mine).parts[0]}' is there already; give --force to replace it" in said.err
+    assert contents(tmp_path) == {mine: b"mine"}
+
+
+@pytest.mark.parametrize(("place", "sentence"), [("nowhere/x", "as there is no folder"), (".", "is a folder; --out")])
+@pytest.mark.parametrize("verb", ["report", "learning-curve", "compare"])
+def test_a_place_that_cannot_be_written_to_is_said_before_the_work(runs, tmp_path, ask, verb, place, sentence):
+    words = {
+        "report": (runs / "joint",),
+        "learning-curve": (runs / "rows.csv", "--target", "kind"),
+        "compare": (runs / "joint", runs / "same"),
+    }
+    code, said = ask(verb, *words[verb], "--out", tmp_path / place, "--force")
+    assert code == 2
+    assert sentence in said.err
+    assert contents(tmp_path) == {}
+
+
+def test_rows_that_miss_a_value_are_dropped_on_request(tmp_path, ask):
+    """For a model without P(x); the joint model is fitted to the same rows, so that the two compare."""
+    words = ("penguins", "--target", "species", "--by", "laplace", "--no-plots", "--no-report")
+    code, said = ask("fit", "softmax_regression", *words, "--out", tmp_path / "c")
+    assert code == 2
+    assert "has no P(x) to integrate it out" in said.err
+    for model, name in (("softmax_regression", "c"), ("gaussian_naive_bayes", "j")):
+        code, said = ask("fit", model, *words, "--drop-missing", "--out", tmp_path / name)
+        assert code == 0, said.err
+        assert "note: 2 of 344 rows miss a value and are left out." in said.out
+    both = [store.load(tmp_path / name) for name in "cj"]
+    np.testing.assert_array_equal(both[0].x, both[1].x)
+    whole = datasets.load("penguins")
+    numbers = store.load_origin(tmp_path / "c").numbers
+    np.testing.assert_array_equal(whole["year"].to_numpy()[numbers], both[0].x[:, -1])
+    assert ask("compare", tmp_path / "c", tmp_path / "j")[0] == 0
+
+
+def test_names_that_only_held_out_rows_have_are_left_out_of_the_score(tmp_path, ask):
+    table = X.assign(kind=KIND, colour=np.where(np.arange(40) % 3, "red", "blue"))
+    held = np.sort(np.random.default_rng(0).permutation(40)[:8])  # as the verb chooses them
+    table.loc[held[2], "colour"] = "green"
+    table.to_csv(tmp_path / "t.csv", index=False)
+    words = ("fit", "mixed_naive_bayes", tmp_path / "t.csv", "--target", "kind", "--by", "map", "--no-report")
+    code, said = ask(*words, "--no-plots", "--out", tmp_path / "run")
+    assert code == 0, said.err
+    assert "note: 1 held-out rows have a colour that no fitted row has." in said.out
+    assert "held-out 7 rows" in said.out
 
 
 def test_a_report_of_a_point_says_which_sections_need_draws(runs, tmp_path, ask):

@@ -1,24 +1,30 @@
 """Every public picture: a Figure or a PlotCollection, never shown."""
 
 from functools import partial
+from types import SimpleNamespace
 from typing import get_type_hints
 
+import jax
 import matplotlib.pyplot as plt
 import numpy as np
+import numpyro
 import pytest
 from arviz_plots import PlotCollection
 from bayeszoo.inference import calibrate, label_uncertainty, laplace, learning_curve, outliers
 from bayeszoo.models import (
     categorical_naive_bayes,
+    fixed_variance_mixture,
     gaussian_naive_bayes,
     linear_regression,
     poisson_regression,
     probabilistic_pca,
     softmax_regression,
 )
-from bayeszoo.workflow import datasets, plots
+from bayeszoo.workflow import datasets, diagram, plots
 from bayeszoo.workflow.left_out import own_label_posterior
+from bayeszoo.workflow.report import report
 from matplotlib.figure import Figure
+from numpyro import handlers
 from sklearn.datasets import load_digits
 
 # Of a hundred draws, ArviZ says that there are few.
@@ -65,6 +71,9 @@ CALLS = {
     ),
     "plot_response": lambda joint, tree: plots.plot_response(
         fit := fitted(poisson_regression, X, np.arange(len(X)) % 3), fit.to_arviz()
+    ),
+    "plot_response_intervals": lambda joint, tree: plots.plot_response_intervals(
+        fit := fitted(linear_regression, X[["bill_length_mm"]], X["body_mass_g"]), fit.to_arviz()
     ),
     "plot_response_loo_pit": lambda joint, tree: plots.plot_response_loo_pit(
         fitted(linear_regression, X[["bill_length_mm"]], X["body_mass_g"]).to_arviz()
@@ -114,7 +123,39 @@ def test_a_picture_is_returned_and_not_shown(name, joint, tree, monkeypatch):
 def test_a_response_has_densities_of_numbers_and_a_rootogram_of_counts():
     fit = fitted(linear_regression, X[["bill_length_mm"]], X["body_mass_g"])
     assert plots.figure_of(plots.plot_response(fit, fit.to_arviz())).axes[0].get_legend() is not None
+    counted = fitted(poisson_regression, X[["bill_length_mm"]], np.arange(len(X)) % 3)
+    axis = plots.figure_of(plots.plot_response(counted, counted.to_arviz())).axes[0]
+    assert axis.get_ylabel() == "frequency"
+    assert axis.get_yscale() == "sqrt"
     plt.close("all")
+
+
+def test_one_chain_has_all_pictures_but_ranks():
+    line = laplace(linear_regression, X[["bill_length_mm"]], X["body_mass_g"], draws=200, chains=1)
+    tree = line.to_arviz()
+    assert [name for name, _ in plots.predictive(line, tree)] == ["response", "intervals", "loo-pit"]
+    plt.close("all")
+    page = report(line, tree)
+    assert "trace plot" in page
+    assert "rank plot" not in page
+    assert "response check" in page
+
+
+def test_hidden_labels_have_real_images_and_no_observed_y():
+    x = load_digits(as_frame=True).data.iloc[:90, 18:22]
+    x = x.set_axis([f"pixel_{i}_{j}" for i in (0, 1) for j in (0, 1)], axis=1)
+    fit = fitted(partial(fixed_variance_mixture, k=2, sigma=4.0), x)
+    assert sum(len(axis.images) for axis in plots.plot_images(fit).axes) == 2 * 2 * 6
+    plt.close("all")
+    drawn = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(numpyro, "render_model", lambda model: drawn.append(handlers.trace(handlers.seed(model, 0)))
+        or SimpleNamespace(pipe=lambda format: b"PNG"))  # fmt: skip
+        patched.setattr(diagram.shutil, "which", lambda name: name)
+        diagram.diagram(fit)
+    with jax.enable_x64(True):
+        trace = drawn[0].get_trace()
+    assert (trace["x"]["is_observed"], trace["y"]["is_observed"]) == (True, False)
 
 
 def test_pictures_say_the_names_of_a_column_of_names():

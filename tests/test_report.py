@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from bayeszoo.inference import laplace, mle, nuts
+from bayeszoo.inference import laplace, mle, nuts, outliers
 from bayeszoo.models import (
     categorical_naive_bayes,
     fixed_variance_mixture,
@@ -56,8 +56,9 @@ def test_the_page_needs_no_other_file_and_has_every_section(page):
         "Decisions",
         "Leave one out",
     ]
-    assert all(re.findall(r'alt="(.*?)"', page))
-    assert len(re.findall(r"<img ", page)) >= 12
+    pictures = re.findall(r"<img [^>]*>", page)
+    assert len(pictures) >= 12
+    assert all(re.search(r'alt="[^"]+"', one) for one in pictures)
     assert "<script" not in page
 
 
@@ -171,10 +172,14 @@ def test_the_page_says_what_was_left_out_and_how_well_it_is_predicted(tmp_path, 
     page = html.unescape((run / "report.html").read_text())
     assert score in page
     assert note in page
+    assert "how rarely one of 69 held-out rows is as improbable" in page
+    held = np.load(run / "rows.npz")["held"]
+    least = outliers(store.load(run), store.load(run).x, held_out=held).tail_probability.values.min()
+    assert f"{least:.4g}" in page[page.index("held-out rows is as improbable") :]
     (run / "held_out.json").write_text('{"rows": 69, "log loss"')
     code, said = ask("report", str(run), "--force")
     assert code == 2
-    assert "held_out.json' is damaged; remove it, or fit again" in said.err
+    assert "is damaged (" in said.err
     assert html.unescape((run / "report.html").read_text()) == page
 
 
@@ -193,7 +198,10 @@ def test_a_bad_fit_is_called_bad():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         short = nuts(gaussian_naive_bayes, X, Y, draws=20, chains=2, warmup=10)
-    assert not check(short).set_index("name").loc["bulk ESS, the smallest", "passed"]
+    told = check(short).set_index("name")
+    assert not told.loc["bulk ESS, the smallest", "passed"]
+    assert not told.loc["warnings of the fitter", "passed"]
+    assert told.loc["warnings of the fitter", "advice"] == " ".join(short.warnings)
     x, y = line()
     narrow = laplace(partial(linear_regression, sigma=0.2), x, y)
     told = check(narrow).set_index("name")
@@ -217,9 +225,14 @@ def test_a_prior_that_the_data_contradict_is_found():
     assert "prior and data both pull at w" in told["advice"]
 
 
-def test_a_diagram_is_drawn_or_its_absence_said(fit, monkeypatch):
-    if shutil.which("dot"):
-        assert diagram.diagram(fit)[:4] == b"\x89PNG"
+@pytest.mark.skipif(shutil.which("dot") is None, reason="no Graphviz here")
+def test_a_diagram_is_drawn(fit, page):
+    drawn = diagram.diagram(fit)
+    assert drawn[:4] == b"\x89PNG"
+    assert base64.b64encode(drawn).decode() in page
+
+
+def test_the_absence_of_a_diagram_is_said(fit, monkeypatch):
     monkeypatch.setattr(diagram.shutil, "which", lambda name: None)
     assert "Graphviz is not installed" in diagram.diagram(fit)
 
@@ -257,7 +270,7 @@ def test_a_browser_shows_it(page, tmp_path, width):
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
     try:
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         driver.get(file.as_uri())
         assert driver.get_log("browser") == []

@@ -49,6 +49,9 @@ def fit(
     labels: Annotated[
         str | None, typer.Option(help="labels in their order, as ordinal_regression needs it: low,mid,high")
     ] = None,
+    drop_missing: Annotated[
+        bool, typer.Option("--drop-missing", help="leave out rows that miss a value, as a model of y given x needs it")
+    ] = False,
     no_plots: Annotated[bool, typer.Option("--no-plots", help="write no pictures")] = False,
     no_report: Annotated[bool, typer.Option("--no-report", help="write no report.html")] = False,
     out: Annotated[Path | None, typer.Option(help="run folder; by default runs/MODEL-DATA")] = None,
@@ -68,7 +71,7 @@ def fit(
     from ..inference.table import read_x
     from ..models.catalogue import ZOO
     from . import datasets, store
-    from .tables import held_out, print_summary, score_of
+    from .tables import held_out, known_rows, print_summary, score_of
 
     zoo = _model(model)
     if by not in METHODS:
@@ -80,9 +83,17 @@ def fit(
     # Columns are chosen by the rows that are fitted: one may be constant there and not in the whole table.
     x, y, notes = datasets.choose_columns(table.drop(index=table.index[held]), target, features, named)
     read_x(table[list(x.columns)], named=named)  # all rows now, so that an error names a row of the file
+    kept = np.setdiff1d(np.arange(len(table)), held)
+    if drop_missing:
+        used = [*x.columns, *([] if target is None else [target])]
+        whole = table[used].notna().all(axis=1).to_numpy()
+        kept, held = kept[whole[kept]], held[whole[held]]
+        x, y = table[list(x.columns)].iloc[kept], None if target is None else table[target].iloc[kept]
+        notes.append(f"{int((~whole).sum())} of {len(table)} rows miss a value and are left out.")
     folder = out or Path("runs") / f"{model}-{Path(data).stem}"
     store.check_folder(folder)
-    runs.refuse_to_replace(folder / "fit.json", force)
+    for name in (*store.FILES, store.SCORE, "generated.csv", "report.html", "plots"):
+        runs.refuse_to_replace(folder / name, force)
     if labels is not None:
         y = datasets.in_order(y, labels)
     elif ZOO[model].ordered and y is not None and not pd.api.types.is_numeric_dtype(y):
@@ -103,15 +114,19 @@ def fit(
         typer.echo(
             f"note: {int((result.y < 0).sum())} of {len(y)} rows have no '{target}'; their labels are summed out."
         )
-    numbers = np.setdiff1d(np.arange(len(table)), held) if len(held) else None
-    origin = store.Origin(numbers, tuple(notes))
+    origin = store.Origin(kept if len(kept) < len(table) else None, None, tuple(notes))
+    if len(held):
+        new, truth = table.iloc[held], table[target].iloc[held]
+        sure = known_rows(result, new, truth)
+        new, truth = new[sure], truth[sure]
+        origin = replace(origin, held=read_x(new[list(x.columns)], result.schema)[0] if sure.any() else None)
     tree = store.save(result, folder, origin)
     (folder / "generated.csv").unlink(missing_ok=True)
     print_summary(result)
-    if len(held) and (score := score_of(result, table.iloc[held], table[target].iloc[held])):
-        store.save_score(folder, score)
-        origin = replace(origin, score=score)
-        typer.echo(held_out(score))
+    if origin.held is not None:
+        origin = replace(origin, score=score_of(result, new, truth))
+        store.save_score(folder, origin.score)
+        typer.echo(held_out(origin.score))
     if result.shape.generative and result.shape.classes:
         rows = result.generate(100, label=list(result.label_coordinate.tolist()), seed=seed)
         rows.to_pandas().to_csv(folder / "generated.csv", index=False)
@@ -196,7 +211,7 @@ def learning(
     from . import datasets
 
     file = out or Path(f"learning-curve-{Path(data).stem}.png")
-    runs.refuse_to_replace(file, force)
+    runs.check_file(file, force)
     keep_compiled_programs()
     x, y, notes = datasets.choose_columns(datasets.load(data), target, None)
     for note in notes:
@@ -212,7 +227,7 @@ def learning(
         table = curve[measure].mean("split").to_pandas().T
         typer.echo(f"{measure.replace('_', ' ')}, mean of {splits} splits\n{table.round(4).to_string()}")
         middle, low, high, sure = crossing(curve, measure)
-        where = f"at {middle:.0f} rows (90 %: {low:.0f} to {high:.0f})" if sure else "nowhere"
+        where = f"at {middle:.0f} rows (90 %: {low:.0f} to {high:.0f})" if sure >= 0.5 else "nowhere for sure"
         typer.echo(f"softmax regression overtakes naive Bayes {where}; in {sure:.0%} of resamples it does\n")
     plot_learning_curve(curve, f"{data}, {target}").savefig(file, dpi=100)
     typer.echo(f"written to {file}")

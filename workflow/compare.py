@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from ..inference.errors import DataError
-from .left_out import own_label_posterior
+from .left_out import Case
 
 if TYPE_CHECKING:
     from ..inference.fit import Fit
@@ -34,14 +34,20 @@ def compare(fits: Mapping[str, "Fit"]) -> pd.DataFrame:
         if not len(fit.x) or fit.summary.weighted:
             raise DataError(f"{name} has no rows at hand, or weighted ones; compare fits of tables in memory.")
     for name, fit in others:
-        if _question(fit) != _question(one):
-            raise DataError(f"{first} is scored on {_question(one)} and {name} on {_question(fit)}; compare like fits.")
+        if question(fit) != question(one):
+            raise DataError(f"{first} is scored on {question(one)} and {name} on {question(fit)}; compare like fits.")
+        apart = set(one.schema.columns) ^ set(fit.schema.columns)
+        if question(one) == "log P(x)" and apart:
+            raise DataError(
+                f"{first} and {name} are scored on log P(x), and '{min(apart)}' is a column of one of them only; fit "
+                "both to the same columns."
+            )
         if not _same_rows(one, fit):
             raise DataError(f"{first} and {name} were fitted to other rows; fit them to the same table and --holdout.")
     return arviz_stats.compare({name: left_out(fit) for name, fit in fits.items()}, round_to="none")
 
 
-def _question(fit: "Fit") -> str:
+def question(fit: "Fit") -> str:
     if not fit.shape.has_y or (fit.shape.classes and np.all(fit.y < 0)):
         return "log P(x)"
     return "log P(y | x) of labels" if fit.shape.classes else "log P(y | x) of numbers"
@@ -57,16 +63,19 @@ def _same_rows(one: "Fit", other: "Fit") -> bool:
     return np.array_equal(a, b, equal_nan=True)
 
 
-def left_out(fit: "Fit") -> object:
-    """ArviZ's ELPDData of log P(y_i | x_i), or log P(x_i) where there is no y, each row left out."""
+def left_out(fit: "Fit", case: Case | None = None) -> object:
+    """ArviZ's ELPDData of log P(y_i | x_i), or log P(x_i) where there is no y, each row left out.
+
+    case: the fit's, where what it works out is at hand.
+    """
     import arviz_stats
 
-    tree = fit.to_arviz()
-    found = arviz_stats.loo(tree, pointwise=True)
-    if not (fit.shape.generative and fit.shape.classes and np.any(fit.y >= 0)):
+    case = Case(fit, fit.to_arviz()) if case is None else case
+    known = case.known
+    found = arviz_stats.loo(case.tree, pointwise=True)
+    if not (fit.shape.generative and known.any()):
         return found
-    known = fit.y >= 0
-    p = own_label_posterior(fit, tree)[0][known, fit.y[known]]
+    p = case.label_posterior[0][known, fit.y[known]]
     with np.errstate(divide="ignore"):
         each = np.log(p)
     inside = np.log(np.exp(fit.log_label_posterior(fit.x).values)[known, fit.y[known]])

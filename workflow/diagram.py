@@ -29,6 +29,7 @@ def diagram(fit: "Fit") -> bytes | str:
 
     with jax.enable_x64(True):
         x = jnp.asarray(np.tile(np.asarray(fit.spec.loc), (2, 1)))
-        y = jnp.zeros(2, int if fit.shape.classes else float)
+        seen = fit.shape.has_y and not (fit.shape.classes and np.all(fit.y < 0))
+        y = jnp.zeros(2, int if fit.shape.classes else float) if seen else None
         graph = numpyro.render_model(lambda: fit.model(x, y, replace(fit.spec, rows=2)))
     return graph.pipe(format="png")

@@ -73,11 +73,11 @@ def has_images(fit: "Fit") -> bool:
 def plot_images(fit: "Fit") -> Figure:
     """Real images of each label, left, and generated ones, right."""
     places = np.array([[int(n) for n in PIXEL.fullmatch(column).groups()] for column in fit.schema.columns])
-    labels = fit.label_coordinate.tolist()
+    labels, codes = fit.label_coordinate.tolist(), known_or_assigned(fit)
     figure, axes = plt.subplots(len(labels), 2 * IMAGES, figsize=(0.6 * 2 * IMAGES, 0.6 * len(labels)))
     for k, (label, row) in enumerate(zip(labels, axes, strict=True)):
         made = fit.generate(IMAGES, label=label).to_pandas()[list(fit.schema.columns)].to_numpy()
-        real = fit.x[fit.y == k][:IMAGES]
+        real = fit.x[codes == k][:IMAGES]
         for axis, pixels in zip(row, [*real, *([None] * (IMAGES - len(real))), *made], strict=True):
             axis.set_axis_off()
             if pixels is not None:
@@ -86,3 +86,10 @@ def plot_images(fit: "Fit") -> Figure:
                 axis.imshow(image, cmap="gray_r", vmin=np.nanmin(fit.x), vmax=np.nanmax(fit.x))
     figure.suptitle("real | generated", fontsize="small")
     return figure
+
+
+def known_or_assigned(fit: "Fit") -> np.ndarray:
+    """Codes of the rows' labels, the most probable where none is known."""
+    labels = fit.label_coordinate.tolist()
+    assigned = np.array([labels.index(one) for one in fit.assign(fit.x).values.tolist()])
+    return np.where(fit.y >= 0, fit.y, assigned)

@@ -34,6 +34,7 @@ from .predictive_plots import plot_predictive_by_class as plot_predictive_by_cla
 from .predictive_plots import plot_prior_predictive as plot_prior_predictive
 from .predictive_plots import plot_probabilities_by_class as plot_probabilities_by_class
 from .predictive_plots import plot_response as plot_response
+from .predictive_plots import plot_response_intervals as plot_response_intervals
 from .predictive_plots import plot_response_loo_pit as plot_response_loo_pit
 
 if TYPE_CHECKING:
@@ -69,10 +70,11 @@ def save_plots(fit: "Fit", tree: xr.DataTree, folder: Path) -> list[Path]:
 
 
 def _pictures(fit: "Fit", tree: xr.DataTree) -> Iterator[tuple[str, Any]]:
-    if fit.draws_shape[0] > 1:
+    if fit.draws_shape != (1, 1):
         yield "forest", plot_forest(fit)
         yield "trace", plot_trace(fit)
-        yield "rank", plot_rank(fit)
+        if fit.draws_shape[0] > 1:
+            yield "rank", plot_rank(fit)
     for _, shown in islice(predictive(fit, tree), 1):
         yield "predictive", shown
     if fit.shape.generative and fit.shape.classes:
@@ -91,7 +93,9 @@ def predictive(fit: "Fit", tree: xr.DataTree) -> Iterator[tuple[str, Any]]:
             yield "loo-pit of columns", plot_columns_loo_pit(fit)
     elif fit.shape.classes:
         yield "mean label posterior", plot_probabilities_by_class(fit)
-    elif "y" in tree["posterior_predictive"] and fit.draws_shape[0] > 1:
+    elif "y" in tree["posterior_predictive"]:
         yield "response", plot_response(fit, tree)
+        if fit.draws_shape != (1, 1):
+            yield "intervals", plot_response_intervals(fit, tree)
         if left_out:
             yield "loo-pit", plot_response_loo_pit(tree)

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from ..inference.arviz import variable_name
 from ..inference.table import COUNTS, read_x
 from .check import FALSE_ALARM
+from .label_plots import known_or_assigned
 from .left_out import pit_of_columns
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 COLUMNS = 4  # columns of the table shown in a picture of classes by columns
 PANELS = 6  # panels of columns where there are no classes
 BARS = 24  # of a histogram
+SINGLE = 60  # rows whose intervals are shown
 LEAST = 20  # rows of a label whose places are tested for uniformity
 BAND = 0.95  # chance that all of a uniform distribution function is inside its band
 
@@ -101,10 +103,28 @@ def plot_response(fit: "Fit", tree: xr.DataTree) -> "PlotCollection":
     named = xr.DataTree.from_dict(named)
     if np.issubdtype(tree["posterior_predictive"]["y"].dtype, np.integer):
         return azp.plot_ppc_rootogram(named, backend="matplotlib")
-    shown = azp.plot_ppc_dist(named, num_samples=50, backend="matplotlib")
+    draws = fit.draws_shape[0] * fit.draws_shape[1]
+    shown = azp.plot_ppc_dist(named, num_samples=min(50, draws), backend="matplotlib")
     lines = [Line2D([], [], color=c) for c in ("C0", "black")]
     shown.viz["figure"].item().axes[0].legend(lines, ["posterior predictive", "observed"], fontsize="small")
     return shown
+
+
+def plot_response_intervals(fit: "Fit", tree: xr.DataTree) -> "PlotCollection":
+    """What is predicted of single rows, in intervals of 50 and 90 %, and what was seen, from the least to the greatest.
+
+    Of more than SINGLE rows, as many, evenly.
+    """
+    import arviz_plots as azp
+
+    name = variable_name(fit.schema.target)
+    order = np.argsort(fit.y, kind="stable")
+    chosen = order[np.linspace(0, len(order) - 1, min(SINGLE, len(order))).round().astype(int)]
+    groups = {g: tree[g].to_dataset()[["y"]].isel(row=chosen) for g in ("posterior_predictive", "observed_data")}
+    groups = {g: data.assign_coords(row=np.arange(len(chosen))).rename(y=name) for g, data in groups.items()}
+    return azp.plot_ppc_interval(
+        xr.DataTree.from_dict(groups), ci_kind="eti", ci_probs=(0.5, 0.9), backend="matplotlib"
+    )
 
 
 def plot_response_loo_pit(tree: xr.DataTree) -> "PlotCollection":
@@ -225,13 +245,6 @@ def _name_ticks(axis: Axis, levels: Any) -> None:
 
 def _apart(values: np.ndarray, levels: Any, rng: np.random.Generator) -> np.ndarray:
     return values if levels is None else values + rng.uniform(-0.2, 0.2, len(values))
-
-
-def known_or_assigned(fit: "Fit") -> np.ndarray:
-    """Codes of the rows' labels, the most probable where none is known."""
-    labels = fit.label_coordinate.tolist()
-    assigned = np.array([labels.index(one) for one in fit.assign(fit.x).values.tolist()])
-    return np.where(fit.y >= 0, fit.y, assigned)
 
 
 def telling_columns(fit: "Fit", codes: np.ndarray, most: int) -> np.ndarray:

@@ -16,6 +16,7 @@ from ..inference.outliers import outliers
 from ..inference.progress import bar
 from . import label_plots, plots
 from .catalogue import answers
+from .compare import left_out, question
 from .diagram import diagram
 from .left_out import Case
 from .page import Part, picture
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 TEMPLATE = Path(__file__).parent / "templates" / "report.html"
 LISTED = 5  # rows of a list of rows
 PARAMETERS = 40  # rows of a table of parameters
+ENOUGH = 20  # held-out rows for the tail of a distribution
 
 
 def report(fit: "Fit", tree: xr.DataTree | None = None, origin: Origin = WHOLE) -> str:
@@ -91,7 +93,6 @@ def _quantiles(draws: xr.Dataset) -> pd.DataFrame:
 
 
 def _verdict(case: Case) -> Iterator[Part]:
-    fit = case.fit
     found = checks(case)
     bad = sum(not one.passed for one in found)
     if found:
@@ -100,8 +101,6 @@ def _verdict(case: Case) -> Iterator[Part]:
         yield Part(text=some if bad else none, checks=found)
     if case.point:
         yield Part(text="Of a point estimate, little can be checked: most checks need draws (nuts, laplace, svi).")
-    for sentence in fit.warnings:
-        yield Part(text=f"Warning: {sentence}")
     if case.origin.score:
         yield Part(text=f"It predicts what it has not seen: {held_out(case.origin.score)}.")
 
@@ -118,8 +117,10 @@ def _parameters(case: Case) -> Iterator[Part]:
         yield Part(text="A point estimate has no intervals; fit by nuts, laplace or svi to see how sure it is.")
         return
     yield picture(plots.plot_forest(fit), "intervals of parameters", "Medians, 50 and 90 % intervals.")
+    several = sum(one[0, 0].size for one in fit.posterior().data_vars.values()) > 1
+    shown = {"trace": True, "rank": fit.draws_shape[0] > 1, "pair": several}
     for name, (draw, caption) in MIXING.items():
-        if name != "pair" or sum(one[0, 0].size for one in fit.posterior().data_vars.values()) > 1:
+        if shown[name]:
             yield picture(draw(fit), f"{name} plot of the worst-mixing parameters", caption)
 
 
@@ -144,6 +145,8 @@ def _predictive(case: Case) -> Iterator[Part]:
 PREDICTIVE = {
     "columns by class": "Real rows and what the fit predicts of each class, in the columns that differ most.",
     "response": "The data and draws of the posterior predictive.",
+    "intervals": "Single rows, from the least response to the greatest: what the fit predicts of each, in intervals of "
+    "50 and 90 %, and what was seen.",
     "loo-pit": "Where each response lies in what the other rows predict of it: near 0 where calibrated; p is of a "
     "test; what speaks against it is marked.",
     "loo-pit of columns": "Where each cell lies in what the other rows, and its own label, predict of it: the line is "
@@ -175,7 +178,9 @@ def _labels(case: Case) -> Iterator[Part]:
             yield picture(plots.plot_label_calibration(fit, p), "reliability diagrams", calibration)
         yield Part("Least sure rows", frame=_least_sure(case))
     if case.answers_x:
-        found = outliers(fit, fit.x)
+        held = case.origin.held
+        enough = held is not None and len(held) >= ENOUGH
+        found = outliers(fit, fit.x, held_out=held if enough else None)
         rows = found.log_marginal.values.argsort()[:LISTED]
         table = {
             "row": case.row(rows),
@@ -184,8 +189,9 @@ def _labels(case: Case) -> Iterator[Part]:
         }
         values = {name: _own_names(fit, rows, j) for j, name in enumerate(fit.schema.columns[:LISTED])}
         yield picture(plots.plot_outliers(found), "histogram of log P(x)", "P(x) of each row.", "Outliers")
+        tail = f"one of {len(held)} held-out rows is" if enough else "the model generates one that is"
         yield Part(
-            text="The least probable rows; tail: how rarely the model generates one as improbable.",
+            text=f"The least probable rows; tail: how rarely {tail} as improbable.",
             frame=pd.DataFrame({**table, **values}),
         )
     if case.answers_x and fit.shape.classes:
@@ -225,14 +231,13 @@ def _loo(case: Case) -> Iterator[Part]:
         return
     from arviz_stats import loo
 
-    found = loo(tree)
-    rows = [
-        ("elpd, nats", float(found.elpd)),
-        ("its standard error", float(found.se)),
-        ("effective parameters p", float(found.p)),
-        ("elpd a row", float(found.elpd) / len(fit.x)),
-    ]
-    yield Part(frame=pd.DataFrame(rows, columns=["what", "value"]))
+    questions = {question(fit): left_out(fit, case)}
+    if fit.shape.generative and case.known.any():
+        questions = {"log P(x, y)": loo(tree), **questions}
+    table = {"what": ["elpd, nats", "its standard error", "effective parameters p", "elpd a row"]}
+    for asked, found in questions.items():
+        table[asked] = [float(v) for v in (found.elpd, found.se, found.p, found.elpd / found.n_data_points)]
+    yield Part(frame=pd.DataFrame(table))
     yield Part(text="bayeszoo compare RUN RUN ... sets runs side by side.")
 
 

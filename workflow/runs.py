@@ -29,10 +29,10 @@ def report(
     from ..inference import keep_compiled_programs
     from . import store
 
-    file = out or run / "report.html"
-    refuse_to_replace(file, force)
-    keep_compiled_programs()
     fit = store.load(run)
+    file = out or run / "report.html"
+    check_file(file, force)
+    keep_compiled_programs()
     write_report(fit, None, file, store.load_origin(run))
     typer.echo(f"written to {file}")
 
@@ -58,20 +58,45 @@ def refuse_to_replace(path: Path, force: bool) -> None:
         raise DataError(f"'{path}' is there already; give --force to replace it, or another place by --out.")
 
 
+def check_file(path: Path, force: bool) -> None:
+    """Raise DataError where a file cannot be written, or would replace one unasked; before the work, not after it."""
+    from ..inference.errors import DataError
+
+    if path.is_dir():
+        raise DataError(f"'{path}' is a folder; --out is the name of a file.")
+    if not path.parent.is_dir():
+        raise DataError(f"'{path}' cannot be written, as there is no folder '{path.parent}'.")
+    refuse_to_replace(path, force)
+
+
 @app.command()
-def compare(runs: Annotated[list[Path], typer.Argument(help="two run folders or more")]) -> None:
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="two run folders or more")],
+    out: Annotated[Path | None, typer.Option(help="a picture of it, such as compare.png")] = None,
+    force: Annotated[bool, typer.Option("--force", help="replace the picture if it is there")] = False,
+) -> None:
     """Print how well runs predict rows that are left out, on log P(y | x), with errors and stacking weights."""
     import warnings
 
     from . import store
     from .compare import compare as side_by_side
 
+    if out is not None:
+        check_file(out, force)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         table = side_by_side({str(run): store.load(run) for run in runs})
     typer.echo(table.to_string(float_format="{:.4g}".format))
     for message in dict.fromkeys(str(one.message) for one in caught if "areto" in str(one.message)):
         typer.echo(f"note: {' '.join(message.split())}")
+    if out is not None:
+        import matplotlib
+
+        matplotlib.use("agg")
+        from arviz_plots import plot_compare
+
+        plot_compare(table, backend="matplotlib").viz["figure"].item().savefig(out, dpi=100, bbox_inches="tight")
+        typer.echo(f"written to {out}")
 
 
 @app.command()

@@ -5,7 +5,8 @@ Of rows that were streamed or left behind by an update, ``rows.npz`` holds the s
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -41,11 +42,13 @@ SCORE = "held_out.json"
 class Origin:
     """How the rows of a run came from the user's table.
 
-    numbers: of each row in that table, where some of its rows were not fitted. notes: sentences on columns and rows
-    that were left out. score: how well the fit predicts the rows that were, by the name of each measure.
+    numbers: of each row in that table, where some of its rows were not fitted. held: x of the rows that were held out.
+    notes: sentences on columns and rows that were left out. score: how well the fit predicts the rows that were held
+    out, by the name of each measure.
     """
 
     numbers: np.ndarray | None = None
+    held: np.ndarray | None = None
     notes: tuple[str, ...] = ()
     score: Mapping[str, float] = field(default_factory=dict)
 
@@ -103,8 +106,9 @@ def save(fit: Fit, folder: str | Path, origin: Origin = WHOLE) -> xr.DataTree:
     with TemporaryDirectory(dir=folder, prefix=".writing-") as beside:
         new = Path(beside)
         tree.to_netcdf(new / "posterior.nc", engine="h5netcdf")
-        numbers = {} if origin.numbers is None else {"numbers": origin.numbers}
-        np.savez(new / "rows.npz", **_arrays(fit), **numbers)
+        others = {"numbers": origin.numbers, "held": origin.held}
+        others = {name: value for name, value in others.items() if value is not None}
+        np.savez(new / "rows.npz", **_arrays(fit), **others)
         (new / "fit.json").write_text(text)
         for name in (SCORE, "fit.json"):  # files of two fits are no run, whatever interrupts what follows
             (folder / name).unlink(missing_ok=True)
@@ -183,18 +187,15 @@ def save_score(folder: Path, score: Mapping[str, float]) -> None:
 
 
 def load_origin(folder: str | Path) -> Origin:
-    """What ``save`` and ``save_score`` wrote of a run that ``load`` has read. DataError where the score is damaged."""
+    """What ``save`` and ``save_score`` wrote of where the rows come from. DataError where it is damaged."""
     folder = Path(folder)
-    with np.load(folder / "rows.npz") as stored:
-        numbers = stored.get("numbers")
-    notes = json.loads((folder / "fit.json").read_text())["notes"]
-    if not (folder / SCORE).exists():
-        return Origin(numbers, tuple(notes))
-    try:
-        score = {name: float(value) for name, value in json.loads((folder / SCORE).read_text()).items()}
-    except (ValueError, TypeError, AttributeError) as error:
-        raise DataError(f"'{folder / SCORE}' is damaged; remove it, or fit again.") from error
-    return Origin(numbers, tuple(notes), score)
+    with _undamaged(folder):
+        with np.load(folder / "rows.npz") as stored:
+            numbers, held = stored.get("numbers"), stored.get("held")
+        notes = tuple(json.loads((folder / "fit.json").read_text())["notes"])
+        there = (folder / SCORE).exists()
+        score = json.loads((folder / SCORE).read_text()) if there else {}
+        return Origin(numbers, held, notes, {name: float(value) for name, value in score.items()})
 
 
 def load(folder: str | Path) -> Fit:
@@ -205,11 +206,17 @@ def load(folder: str | Path) -> Fit:
             some = any((folder / other).exists() for other in FILES)
             what = f"is damaged (no {name}); fit again" if some else "is no run folder; make one with 'bayeszoo fit'"
             raise DataError(f"'{folder}' {what}.")
-    try:
+    with _undamaged(folder):
         record = json.loads((folder / "fit.json").read_text())
         if record["version"] != VERSION:
             raise DataError(f"'{folder}' was written in format {record['version']}, this reads {VERSION}; fit again.")
         return _read(record, folder)
+
+
+@contextmanager
+def _undamaged(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except BayeszooError:
         raise
     except Exception as error:  # readers of damaged files raise what they come upon

@@ -86,8 +86,8 @@ def held_out(score: Mapping[str, float]) -> str:
     return f"held-out {int(score['rows'])} rows: {', '.join(measures)}"
 
 
-def score_of(fit: "Fit", x: Any, y: Any) -> dict[str, float]:
-    """How well a fit predicts y of rows that it has not seen; empty where it can say nothing of any of them."""
+def known_rows(fit: "Fit", x: Any, y: Any) -> Any:
+    """Which held-out rows a fit can say anything of, truth values; a note for each kind that it cannot."""
     import numpy as np
 
     from ..inference.table import missing
@@ -98,11 +98,20 @@ def score_of(fit: "Fit", x: Any, y: Any) -> dict[str, float]:
         if (keep & ~known).any():
             typer.echo(f"note: {int((keep & ~known).sum())} held-out rows have a label that no fitted row has.")
         keep &= known
+    for column, names in zip(fit.schema.columns, fit.schema.each_levels, strict=True):
+        known = (x[column].isna() | x[column].isin(names)).to_numpy() if isinstance(names, tuple) else True
+        if (keep & ~np.asarray(known)).any():
+            typer.echo(f"note: {int((keep & ~known).sum())} held-out rows have a {column} that no fitted row has.")
+        keep &= known
     if not fit.shape.generative:
         keep &= x[list(fit.schema.columns)].notna().all(axis=1).to_numpy()
-    if not keep.any():
-        return {}
-    x, y = x[keep], y[keep]
+    return keep
+
+
+def score_of(fit: "Fit", x: Any, y: Any) -> dict[str, float]:
+    """How well a fit predicts y of rows that it has not seen."""
+    import numpy as np
+
     density = float(fit.log_conditional(x, y).mean())
     if fit.shape.classes:
         right = float(np.mean(fit.assign(x).values == y.to_numpy()))

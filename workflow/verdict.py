@@ -35,7 +35,7 @@ def check(fit: "Fit", tree: xr.DataTree | None = None) -> pd.DataFrame:
 
     Of NUTS: R-hat, effective sample sizes, divergences, E-BFMI, modes visited. Of any posterior: Pareto k of
     leave-one-out, calibration of leave-one-out predictions, conflict of prior and data. Of Laplace and SVI: how near
-    to a normal it is. Of a point fit: its gap.
+    to a normal it is. Of a point fit: its gap. Of any: whether the fitter warned, as where an ELBO was still rising.
     tree: the fit's ``to_arviz()``, where it is at hand. Checks that need rows or draws are left out where none are.
     """
     return pd.DataFrame(checks(Case(fit, fit.to_arviz() if tree is None else tree)), columns=Check._fields)
@@ -44,7 +44,9 @@ def check(fit: "Fit", tree: xr.DataTree | None = None) -> pd.DataFrame:
 def checks(case: Case) -> list[Check]:
     """The checks of ``check``, one by one."""
     fit = case.fit
-    return [*_point(fit), *_normal(fit), *_sampling(fit, case.tree), *_left_out(case), *_prior(case)]
+    said = " ".join(fit.warnings) or "the fitter had nothing to warn of."
+    warned = Check("warnings of the fitter", float(len(fit.warnings)), "0", not fit.warnings, said)
+    return [*_point(fit), *_normal(fit), *_sampling(fit, case.tree), *_left_out(case), *_prior(case), warned]
 
 
 def _point(fit: "Fit") -> Iterator[Check]:

@@ -127,8 +127,8 @@ careful = decide(fit, new_x, costs)["decision"].values
 print(f"{np.sum(careful != fit.assign(new_x).values)} birds are called otherwise under these costs")
 
 # %% [markdown]
-# On another island, species may be as likely as not: what was learnt of $P(x \mid y)$ stays, $P(y)$ is another, given or
-# estimated from birds whose species nobody wrote down.
+# On another island, species may be as likely as not: what was learnt of $P(x \mid y)$ stays, $P(y)$ is another, given
+# or estimated from birds whose species nobody wrote down.
 
 # %%
 fewer = new_x[(new_y != "Gentoo").values]  # an island without Gentoos

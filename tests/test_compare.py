@@ -1,11 +1,15 @@
 """Fits side by side: joint and conditional models on log P(y | x), each row left out."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 from bayeszoo.inference import DataError, laplace, mle
 from bayeszoo.models import gaussian_naive_bayes, linear_regression, quadratic_discriminant, softmax_regression
 from bayeszoo.workflow.compare import compare, left_out
+from bayeszoo.workflow.left_out import loo, smoothed_weights
+from bayeszoo.workflow.report import report
 from scipy import stats
 
 # Of 40 rows, some move a posterior much, which ArviZ says each time.
@@ -49,3 +53,22 @@ def test_what_cannot_be_compared_is_said():
         compare({"joint": joint, "point": mle(gaussian_naive_bayes, X, Y)})
     with pytest.raises(DataError, match="of labels and line on"):
         compare({"joint": joint, "line": laplace(linear_regression, X, pd.Series(RNG.normal(size=N), name="state"))})
+
+
+def test_a_row_of_which_nothing_was_seen_moves_nothing():
+    """Neither its label nor a cell: its likelihood is 1 at any draw, and the others' places and elpd are as without."""
+    x = pd.DataFrame(
+        np.random.default_rng(0).normal(size=(40, 2)) + 3 * (np.arange(40) % 2)[:, None], columns=["a", "b"]
+    )
+    x.loc[3] = np.nan
+    y = pd.Series(np.where(np.arange(40) % 2, "odd", "even")).where(np.arange(40) % 4 > 0)
+    for labels in (y, y.where(np.arange(40) != 3)):
+        fit = laplace(quadratic_discriminant, x, labels, draws=200, chains=2)
+        tree = fit.to_arviz()
+        weights, k = smoothed_weights(tree)
+        assert np.isfinite(weights).all()
+        assert np.isfinite(left_out(fit).elpd)
+        assert not re.search(r"\bnan\b", re.sub(r"base64,[^\"]*", "", report(fit, tree)).lower())
+    assert np.allclose(weights[:, 3], 1 / 400)
+    assert k[3] == 0
+    assert loo(tree).n_data_points == 39

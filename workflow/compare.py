@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from ..inference.errors import DataError
-from .left_out import Case
+from .left_out import Case, loo, telling
 
 if TYPE_CHECKING:
     from ..inference.fit import Fit
@@ -68,20 +68,19 @@ def left_out(fit: "Fit", case: Case | None = None) -> object:
 
     case: the fit's, where what it works out is at hand.
     """
-    import arviz_stats
-
     case = Case(fit, fit.to_arviz()) if case is None else case
     known = case.known
-    found = arviz_stats.loo(case.tree, pointwise=True)
+    found = loo(case.tree)
     if not (fit.shape.generative and known.any()):
         return found
     p = case.label_posterior[0][known, fit.y[known]]
     with np.errstate(divide="ignore"):
         each = np.log(p)
     inside = np.log(np.exp(fit.log_label_posterior(fit.x).values)[known, fit.y[known]])
-    found = copy(found)
+    found, k = copy(found), np.zeros(len(known))
+    k[telling(case.tree)] = found.pareto_k.values
     found.elpd_i = xr.DataArray(each, {"row": np.flatnonzero(known)}, ("row",), name="y")
-    found.pareto_k = found.pareto_k.isel(row=np.flatnonzero(known)) if found.pareto_k is not None else None
+    found.pareto_k = xr.DataArray(k[known], {"row": np.flatnonzero(known)}, ("row",))
     found.elpd, found.se = float(each.sum()), float(np.sqrt(len(each) * each.var()))
     found.p, found.n_data_points = float(inside.sum() - each.sum()), len(each)
     return found

@@ -35,8 +35,25 @@ def smoothed_weights(tree: xr.DataTree) -> tuple[np.ndarray, np.ndarray]:
 
     (each,) = tree["log_likelihood"].data_vars.values()
     flat = each.stack(s=("chain", "draw")).transpose("row", "s").values
-    log_weights, k = array_stats.psislw(flat, axis=-1)  # of log-likelihoods, whose signs it turns itself
-    return softmax(log_weights.T, axis=0), np.asarray(k)
+    moving, log_weights, k = telling(tree), np.zeros(flat.shape), np.zeros(len(flat))
+    # Of log-likelihoods, whose signs it turns itself.
+    log_weights[moving], k[moving] = array_stats.psislw(flat[moving], axis=-1)
+    return softmax(log_weights.T, axis=0), k
+
+
+def telling(tree: xr.DataTree) -> np.ndarray:
+    """Which rows are more likely at some draws than at others: not those of which nothing at all was seen."""
+    (each,) = tree["log_likelihood"].data_vars.values()
+    return (each.max(("chain", "draw")) > each.min(("chain", "draw"))).values
+
+
+def loo(tree: xr.DataTree) -> object:
+    """ArviZ's ``loo`` of the rows that tell anything, pointwise; it fails at others."""
+    import arviz_stats
+
+    each = tree["log_likelihood"].to_dataset().isel(row=np.flatnonzero(telling(tree)))
+    groups = {"posterior": tree["posterior"].to_dataset(), "log_likelihood": each}
+    return arviz_stats.loo(xr.DataTree.from_dict(groups), pointwise=True)
 
 
 def left_out_label_posterior(fit: "Fit", weights: np.ndarray) -> np.ndarray:
@@ -159,9 +176,10 @@ def pit_of_columns(fit: "Fit", columns: np.ndarray, *, seed: int = 0) -> Iterato
 
     rng = np.random.default_rng(seed)
     hidden = fit.y < 0 if fit.shape.has_y and fit.shape.classes else np.ones(len(fit.x), dtype=bool)
+    seen = ~np.isnan(fit.x).all(axis=1)
     groups = [(str(label), ~hidden & (fit.y == k), k) for k, label in enumerate(fit.label_coordinate.tolist())]
     for name, members, code in [*groups, ("all rows" if hidden.all() else "label hidden", hidden, -1)]:
-        rows = rng.permutation(np.flatnonzero(members))[:PLACED]
+        rows = rng.permutation(np.flatnonzero(members & seen))[:PLACED]
         if not len(rows):
             continue
         question = {"question": "marginal"} if code < 0 else {"y": fit.y[rows], "sites": ("x",)}

@@ -18,7 +18,7 @@ from . import label_plots, plots
 from .catalogue import answers
 from .compare import left_out, question
 from .diagram import diagram
-from .left_out import Case
+from .left_out import Case, loo
 from .page import Part, picture
 from .report_decisions import decisions
 from .store import WHOLE, Origin
@@ -229,8 +229,6 @@ def _loo(case: Case) -> Iterator[Part]:
     if not case.leaves_out:
         yield Part(text="Leave-one-out needs draws and the log-likelihood of each row; this fit has one or none.")
         return
-    from arviz_stats import loo
-
     questions = {question(fit): left_out(fit, case)}
     if fit.shape.generative and case.known.any():
         questions = {"log P(x, y)": loo(tree), **questions}

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 CELLS = 4_000_000  # draws x rows x labels held at a time
 DRAWS = 4000  # draws of x a label that a row is placed among, at least
+ROUNDING = 1e-9  # nats between the draws' likelihoods of a row that are none
 PLACED = 400  # rows a label that are placed, at most: where more are, these are chosen at random
 
 
@@ -44,7 +45,7 @@ def smoothed_weights(tree: xr.DataTree) -> tuple[np.ndarray, np.ndarray]:
 def telling(tree: xr.DataTree) -> np.ndarray:
     """Which rows are more likely at some draws than at others: not those of which nothing at all was seen."""
     (each,) = tree["log_likelihood"].data_vars.values()
-    return (each.max(("chain", "draw")) > each.min(("chain", "draw"))).values
+    return (each.max(("chain", "draw")) - each.min(("chain", "draw")) > ROUNDING).values
 
 
 def loo(tree: xr.DataTree) -> object:

@@ -1,9 +1,10 @@
 """``uv run --group bench python -m benchmarks [--quick] [PROBLEM ...]`` writes RESULTS.md and scaling.png.
 
-Every figure is a ratio of two times, or of two rates, that were measured in this one run on the same data. Each
-contestant works in a process of its own; peers have the same priors, the thread count that suits them best, a time
-limit, and must agree: with our posterior means within Monte Carlo error, or with our estimates. pomegranate takes part
-where it is installed: ``uv run --group bench --with pomegranate python -m benchmarks`` fetches 5 GB for it.
+Every figure is a ratio of two times, or of two rates, that were measured in one run on the same data; sections of
+problems that are not named stay as an earlier run wrote them, with its date and machine. Each contestant works in a
+process of its own; peers have the same priors, the thread count that suits them best, a time limit, and must agree:
+with our posterior means within Monte Carlo error, or with our estimates. pomegranate takes part where it is installed:
+``uv run --group bench --with pomegranate python -m benchmarks`` fetches 5 GB for it.
 """
 
 import argparse
@@ -12,7 +13,6 @@ import importlib
 import importlib.util
 import os
 import platform
-import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Any
 from .race import Row
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-PROBLEMS = ("stream", "queries", "softmax", "mixture", "scaling", "regression", "start", "digits")
+PROBLEMS = ("stream", "queries", "softmax", "mixture", "scaling", "regression", "engine", "start", "digits")
 LIBRARIES = ("bayeszoo", "jax", "numpyro", "numpy", "scikit-learn", "pymc", "nutpie", "blackjax", "pomegranate")
 
 
@@ -33,7 +33,7 @@ def main() -> None:
     unknown = set(given.problems) - set(PROBLEMS)
     if unknown:
         parser.error(f"there is no problem {', '.join(sorted(unknown))}; choose from {', '.join(PROBLEMS)}")
-    scale, sections = "quick" if given.quick else "full", []
+    scale, sections = "quick" if given.quick else "full", _sections()
     for name in given.problems or PROBLEMS:
         if importlib.util.find_spec(f"benchmarks.{name}") is None:
             print(f"{name}: there is no benchmarks/{name}.py", flush=True)
@@ -42,9 +42,15 @@ def main() -> None:
         start, before = time.perf_counter(), os.getloadavg()[0]
         rows = _measured(name, scale)
         load = f"load {before:.1f} before, {os.getloadavg()[0]:.1f} after; {time.perf_counter() - start:.0f} s"
-        sections.append((name, load, rows))
+        sections[name] = _section(f"{load}; {datetime.date.today()}, {_cpu()}", rows)
         RESULTS.write_text(_page(sections))  # at once, so that a run that is cut short is not lost
-    print(RESULTS.read_text() if sections else "nothing was measured")
+    print(RESULTS.read_text())
+
+
+def _sections() -> dict[str, str]:
+    """What earlier runs have written, by problem."""
+    _, *parts = RESULTS.read_text().split("\n## ") if RESULTS.exists() else [""]
+    return {name: text.strip() for name, _, text in (part.partition("\n") for part in parts)}
 
 
 def _measured(name: str, scale: str) -> list[Any]:
@@ -54,26 +60,29 @@ def _measured(name: str, scale: str) -> list[Any]:
         return [Row(name, "", "", "", "", f"failed: {type(error).__name__}: {' '.join(str(error).split())[:200]}")]
 
 
-def _page(sections: list[tuple[str, str, list[Any]]]) -> str:
+def _page(sections: dict[str, str]) -> str:
     lines = [
         "# Benchmarks",
         "",
-        f"`uv run --group bench python -m benchmarks {' '.join(sys.argv[1:])}`".replace(" `", "`"),
+        "`uv run --group bench python -m benchmarks [PROBLEM ...]`; the last one "
         f"on {datetime.date.today()}, {os.cpu_count()} CPUs ({platform.machine()}, {_cpu()}), "
         f"Python {platform.python_version()}.",
         "",
         f"{', '.join(_versions())}.",
         "",
-        "A ratio above 1 is in bayeszoo's favour, one below 1 in the peer's. "
-        "Every row was measured in this run, on the same data; the load is the machine's, over a minute.",
+        "A ratio above 1 is in bayeszoo's favour, one below 1 in the peer's. The rows of a section were measured in "
+        "one run, on the same data, on the day and machine beside it; the load is that machine's, over a minute.",
     ]
-    if any(name == "scaling" for name, _, _ in sections):
+    if "scaling" in sections:
         lines += ["", "![seconds against rows](scaling.png)"]
-    for name, load, rows in sections:
-        lines += ["", f"## {name}", "", load, "", "| problem | what | bayeszoo | peer | ratio | note |"]
-        lines += ["|---|---|---:|---:|---:|---|"]
-        lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in rows]
+    for name in PROBLEMS:
+        lines += ["", f"## {name}", "", sections[name]] if name in sections else []
     return "\n".join(lines) + "\n"
+
+
+def _section(load: str, rows: list[Any]) -> str:
+    lines = [load, "", "| problem | what | bayeszoo | peer | ratio | note |", "|---|---|---:|---:|---:|---|"]
+    return "\n".join([*lines, *(f"| {' | '.join(_cell(value) for value in row)} |" for row in rows)])
 
 
 def _cell(value: Any) -> str:

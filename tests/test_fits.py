@@ -132,9 +132,11 @@ def test_a_bad_posterior_warns_with_the_result():
             w = numpyro.sample("w", dist.Normal(0, 1))
         numpyro.sample("y", dist.Normal(0.0 * x[:, 0] + w.sum() * np.e**scale, 1e3), obs=y)
 
-    with pytest.warns(FitWarning):
+    with pytest.warns(FitWarning, match="of 4000 draws diverged"):
         fit = nuts(funnel, IRIS.data, IRIS.target.astype(float))
-    assert fit.warnings
+    diverged = fit.diagnostics["divergences"]
+    assert diverged == fit.sample_stats["diverging"].sum() > 0
+    assert f"{diverged:.0f} of 4000 draws diverged: reparametrise the model." in fit.warnings
 
 
 def test_nuts_without_a_usable_mode_says_so():

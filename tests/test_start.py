@@ -29,7 +29,7 @@ def test_another_number_of_rows_compiles_nothing_anew(compilations):
 
 
 def test_programs_are_found_on_disk_by_what_they_are(tmp_path):
-    """The same fit in another process writes no program, another prior writes the programs that it changes."""
+    """The same fit in another process reads all of its programs, another prior writes the programs that it changes."""
     code = """
 import sys
 from functools import partial
@@ -39,17 +39,25 @@ from bayeszoo.models import fixed_variance_mixture
 from sklearn.datasets import load_iris
 keep_compiled_programs(sys.argv[1])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)  # all, as how long one takes varies
+seen = []
+jax.monitoring.register_event_listener(lambda event, **_: seen.append(event))
 mle(partial(fixed_variance_mixture, k=3, sigma=float(sys.argv[2])), *load_iris(return_X_y=True))
+print(*(sum(event == f"/jax/compilation_cache/cache_{what}" for event in seen) for what in ("hits", "misses")))
 """
-    counts = []
+    counts, read = [], []
     for sigma in ("1.0", "1.0", "2.0"):
         command = [sys.executable, "-c", code, str(tmp_path), sigma]
         done = subprocess.run(command, capture_output=True, text=True, env={**os.environ}, check=False)
         assert done.returncode == 0, done.stderr
         counts.append(len(list(tmp_path.glob("*-cache"))))
+        read.append([int(word) for word in done.stdout.split()[-2:]])
     assert counts[0] > 0
     assert counts[1] == counts[0]
     assert counts[2] > counts[1]
+    assert read[0][1] > 0
+    assert read[1][0] > 0
+    assert read[1][1] == 0
+    assert read[2][1] > 0
 
 
 def test_a_posterior_beyond_the_arithmetic_is_refused():

@@ -32,7 +32,7 @@ def entry(name: str) -> str:
             f"Proof (`{REMADE} {name}`):",
             "",
             *proved,
-            f"- seed {proofs['seed']}, Python {proofs['python']}, {_versions(proofs)}",
+            f"- {_made(proofs)}",
         ]
     )
 
@@ -43,13 +43,13 @@ def page() -> str:
     lines = [
         "# The zoo",
         "",
-        f"{len(ZOO)} models. Written by `{REMADE}`, Python {proofs['python']}, {_versions(proofs)}, seed {proofs['seed']}.",
+        f"{len(ZOO)} models. Written by `{REMADE}`: {_made(proofs)}.",
         "",
         "Errors of oracles are the largest |got - want| / (1 + |want|) that the tests met, or in Monte Carlo errors "
         f"where it says so. Calibration: tables of {proofs['rows']} rows from the model's own prior are fitted, and "
         "the ranks of true values among the draws tested for uniformity (ArviZ's pot_c), with one false alarm in 100 "
-        "over all quantities of a fitter. Every climb to a mode starts at the true values, so that a search which misses the "
-        "mode is not seen here. Laplace and SVI are normal approximations: where they fail, it says in what.",
+        "over all quantities of a fitter. Every climb to a mode starts at the true values, so that a search which misses "
+        "the mode is not seen here. Laplace and SVI are normal approximations: where they fail, it says in what.",
         "",
         "| model | for | answers |",
         "|---|---|---|",
@@ -79,8 +79,9 @@ def _escaped(text: str) -> str:
     return text.replace("|", "\\|")  # a table's columns end at a bar
 
 
-def _versions(proofs: dict[str, Any]) -> str:
-    return ", ".join(f"{library} {version}" for library, version in proofs["versions"].items())
+def _made(proofs: dict[str, Any]) -> str:
+    versions = ", ".join(f"{library} {version}" for library, version in proofs["versions"].items())
+    return f"seed {proofs['seed']}, Python {proofs['python']}, {versions}"
 
 
 def _oracles(proofs: dict[str, Any], name: str) -> list[str]:

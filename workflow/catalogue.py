@@ -48,8 +48,8 @@ def page() -> str:
         "Errors of oracles are the largest |got - want| / (1 + |want|) that the tests met, or in Monte Carlo errors "
         f"where it says so. Calibration: tables of {proofs['rows']} rows from the model's own prior are fitted, and "
         "the ranks of true values among the draws tested for uniformity (ArviZ's pot_c), with one false alarm in 100 "
-        "over all quantities of a fitter. Every climb to a mode starts at the true values, so that a search which misses "
-        "the mode is not seen here. Laplace and SVI are normal approximations: where they fail, it says in what.",
+        "over all quantities of a fitter. Climbs to modes start at the true values, so that a search which misses the "
+        "mode is not seen here. Laplace and SVI are normal approximations: where they fail, it says in what.",
         "",
         "| model | for | answers |",
         "|---|---|---|",

@@ -1,13 +1,15 @@
 """Posteriors whose answer is known: NUTS against long, checked runs of Stan, of posteriordb, whose licence is beside.
 
-Mean and sd of each parameter lie within 4.5 Monte Carlo errors, of both runs together, of the reference's: over all 100
-comparisons, a right sampler fails one with probability 7e-4.
+Mean and sd of each parameter lie within 4.5 Monte Carlo errors, of both runs together, of the reference's: over all 106
+comparisons, a right sampler fails one with probability 8e-4. Its hidden Markov model is not here: the states of a chain
+tie its rows together, and a table of one chain is one row, of which no model of rows is fitted.
 """
 
 import json
 from functools import partial
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
@@ -40,6 +42,19 @@ def schools(x, y=None):
     with numpyro.plate("school", 8):
         theta = numpyro.deterministic("theta", mu + tau * numpyro.sample("z", dist.Normal(0, 1)))
     numpyro.sample("y", dist.Normal(theta[x[:, 0].astype(int)], x[:, 1]), obs=y)
+
+
+def curve(x, y=None, *, at):
+    """A Gaussian process at eleven places, f = L z; the column says which. sigma is a variance, as in Stan's."""
+    rho = numpyro.sample("rho", dist.Gamma(25, 4))
+    alpha = numpyro.sample("alpha", dist.HalfNormal(2))
+    sigma = numpyro.sample("sigma", dist.HalfNormal(1))
+    apart = np.subtract.outer(at, at)
+    kernel = alpha**2 * jnp.exp(-(apart**2) / (2 * rho**2)) + 1e-8 * jnp.eye(len(at))  # to have a root
+    with numpyro.plate("place", len(at)):
+        z = numpyro.sample("z", dist.Normal(0, 1))
+    f = jnp.linalg.cholesky(kernel) @ z
+    numpyro.sample("y", dist.Normal(f[x[:, 0].astype(int)], jnp.sqrt(sigma)), obs=y)
 
 
 def kidiq(d):
@@ -88,6 +103,11 @@ def eight_schools(d):
     return schools, x, d["y"], {"theta": ["theta"], "mu": ["mu"], "tau": ["tau"]}
 
 
+def gaussian_process(d):
+    x = pd.DataFrame({"place": np.arange(d["N"])})
+    return partial(curve, at=np.array(d["x"], float)), x, d["y"], {name: [name] for name in ("rho", "alpha", "sigma")}
+
+
 def two_normals(d):
     """The zoo's mixture with this posterior's priors; Beta(5, 5) is Dirichlet(5, 5)."""
     width = partial(diagonal, sigma=dist.HalfNormal(2.0))
@@ -103,6 +123,7 @@ POSTERIORS = {
     "kilpisjarvi_mod-kilpisjarvi": kilpisjarvi,
     "arK-arK": autoregression,
     "eight_schools-eight_schools_noncentered": eight_schools,
+    "gp_pois_regr-gp_regr": gaussian_process,
     "low_dim_gauss_mix-low_dim_gauss_mix": two_normals,
 }
 

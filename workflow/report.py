@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 TEMPLATE = Path(__file__).parent / "templates" / "report.html"
 LISTED = 5  # rows of a list of rows
 PARAMETERS = 40  # rows of a table of parameters
-ENOUGH = 20  # held-out rows for the tail of a distribution
+ENOUGH = 20  # held-out rows, with all their cells, for the tail of a distribution
 
 
 def report(fit: "Fit", tree: xr.DataTree | None = None, origin: Origin = WHOLE) -> str:
@@ -73,7 +73,7 @@ def _model(case: Case) -> Iterator[Part]:
     elif fit.shape.has_y and not fit.shape.classes and len(y):
         table.append((fit.schema.target, f"{y.min():.4g} to {y.max():.4g}, {y.mean():.4g} on average"))
     if origin.numbers is not None:
-        table.append(("numbers of rows", "as in the whole table, from 0; the others were held out"))
+        table.append(("numbers of rows", "as in the whole table, from 0; the others were held out, or left out"))
     table += [("missing cells", str(int(np.isnan(x).sum())))] if len(x) else []
     table += [("fitted to", fit.compression), *(("note", note) for note in origin.notes)]
     yield Part("Data", frame=pd.DataFrame(table, columns=["what", "value"]))
@@ -179,7 +179,7 @@ def _labels(case: Case) -> Iterator[Part]:
         yield Part("Least sure rows", frame=_least_sure(case))
     if case.answers_x:
         held = case.origin.held
-        enough = held is not None and len(held) >= ENOUGH
+        enough = held is not None and (~np.isnan(held)).all(axis=1).sum() >= ENOUGH
         found = outliers(fit, fit.x, held_out=held if enough else None)
         rows = found.log_marginal.values.argsort()[:LISTED]
         table = {

@@ -1,0 +1,78 @@
+"""What is wrong with a file is said with its name, row group, row and column, and never read as if it were right."""
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from bayeszoo.inference import DataError, mle, summarise
+from bayeszoo.models import linear_regression
+from test_stream import FEATURES, ROWS, TABLE, written
+
+RNG = np.random.default_rng(0)
+
+
+def test_what_a_bad_part_is_told_by(tmp_path):
+    paths = written(tmp_path, TABLE)
+    TABLE.iloc[:10].rename(columns={"y": "why"}).to_parquet(tmp_path / "other.parquet")
+    with pytest.raises(DataError, match=r"other.parquet': column 'y' is missing; the table has w, x, why, z"):
+        summarise([*paths, tmp_path / "other.parquet"], target="kind")
+    bad = TABLE.copy()
+    bad.loc[8_765, "x"] = np.inf
+    bad.to_parquet(tmp_path / "bad.parquet")
+    with pytest.raises(DataError, match=r"row 8765 of '.*bad.parquet', column 'x' is inf"):
+        summarise(tmp_path / "bad.parquet", target="kind")
+    TABLE.head(20_000).astype({"x": object}).assign(x="no").to_csv(tmp_path / "text.csv", index=False)
+    with pytest.raises(DataError, match=r"column 'x' holds 'no' in row 0 of '.*text.csv', which is no number"):
+        summarise(tmp_path / "text.csv", target="kind")
+    with pytest.raises(
+        DataError, match=r"column 'kind' holds 'ant' in row 0 of '.*part-0.parquet', which is no number"
+    ):
+        summarise(paths[0])
+    bad.loc[8_765, "x"] = np.nan
+    bad.drop(columns="kind").to_parquet(tmp_path / "bad.parquet")
+    with pytest.raises(DataError, match=r"row 8765 of '.*bad.parquet', column 'x' is missing, and linear_regression"):
+        mle(linear_regression, tmp_path / "bad.parquet", target="z")
+
+
+def test_a_part_with_a_column_more_is_refused_in_any_order(tmp_path):
+    paths = written(tmp_path, TABLE, parts=2)
+    TABLE.iloc[:10].assign(extra=1.0).to_parquet(tmp_path / "more.parquet")
+    with pytest.raises(DataError, match=r"more.parquet': column 'extra' is in no part before; leave it out, or name"):
+        summarise([*paths, tmp_path / "more.parquet"], target="kind")
+    with pytest.raises(DataError, match=r"part-0.parquet': column 'extra' is missing"):
+        summarise([tmp_path / "more.parquet", *paths], target="kind")
+    named = summarise([*paths, tmp_path / "more.parquet"], target="kind", features=FEATURES)
+    assert named.rows == ROWS + 10
+
+
+def test_a_damaged_page_is_told_by_its_checksum(tmp_path):
+    """One byte within the numbers of a page, which decode as well as the right ones."""
+    TABLE.to_parquet(tmp_path / "t.parquet", compression=None, use_dictionary=False, write_page_checksum=True)
+    column = pq.ParquetFile(tmp_path / "t.parquet").metadata.row_group(0).column(1)
+    data = bytearray((tmp_path / "t.parquet").read_bytes())
+    data[column.data_page_offset + column.total_compressed_size // 2] ^= 0x7F
+    (tmp_path / "t.parquet").write_bytes(data)
+    with pytest.raises(DataError, match=r"t.parquet', row group 0, column 'x' cannot be read"):
+        summarise(tmp_path / "t.parquet", target="kind")
+
+
+def test_rows_without_a_response_or_with_another_label_are_named(tmp_path):
+    table = pd.DataFrame({"x": RNG.normal(size=60), "y": np.arange(60) % 4 / 2, "kind": ["a", "b"] * 30})
+    table.loc[41, ["y", "kind"]] = np.nan, "c"
+    paths = written(tmp_path, table, parts=3)
+    with pytest.raises(DataError, match=r"the response 'y' is missing in row 1 of '.*part-2.parquet'; drop the row"):
+        mle(linear_regression, summarise(paths, target="y", features=["x"]))
+    with pytest.raises(DataError, match=r"label 'c' of row 1 of '.*part-2.parquet' is not one of a, b"):
+        summarise(paths, target="kind", features=["x"], labels=["a", "b"])
+
+
+def test_a_corrupt_row_group_is_named(tmp_path):
+    """Bytes of the data of one column of the fourth row group are changed."""
+    (path,) = written(tmp_path, TABLE, parts=1)
+    column = pq.ParquetFile(path).metadata.row_group(3).column(2)
+    data = bytearray(path.read_bytes())
+    start = column.dictionary_page_offset or column.data_page_offset
+    data[start : start + column.total_compressed_size] = b"\x07" * column.total_compressed_size
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"part-0.parquet', row group 3, column 'y' cannot be read"):
+        summarise(path, target="kind")

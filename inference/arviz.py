@@ -60,7 +60,8 @@ def to_arviz(fit: "Fit", *, seed: int = 0, prior_draws: int = 500) -> xr.DataTre
     observed = {"x": np.asarray(fit.x, dtype=np.float64)} if fit.shape.generative else {}
     if fit.shape.has_y and np.all(fit.y >= 0 if fit.shape.classes else np.isfinite(fit.y)):
         observed["y"] = fit.y
-    name = next(reversed(observed))  # y where it was seen, else x: ArviZ names a likelihood after its variable
+    # y where it was seen, else x, if that is modelled: ArviZ names a likelihood after its variable.
+    name = next(reversed(observed), "y")
     key, prior_key = jax.random.split(jax.random.key(seed))
     tree = {"posterior": posterior(fit)}
     coords = {"chain": np.arange(chains), "draw": np.arange(draws)}

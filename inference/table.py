@@ -177,6 +177,7 @@ def _codes(column: Any, name: str, names: tuple[Any, ...] | None, native: Any) -
         names = tuple(column.cat.get_categories().to_list())
     codes, found = read_labels(column.to_list(), None)
     names = found if names is None else names
+    found = tuple(one if one in names else str(one) for one in found)  # text that looks like numbers, read from a file
     strange = next((one for one in found if one not in names), None)
     if strange is not None:
         row = row_name(native, int((codes == found.index(strange)).argmax()))
@@ -286,13 +287,14 @@ def _factorized(y: Any) -> tuple[np.ndarray, list[Any]]:
         codes, unique = pd.factorize(array)
         return codes, unique.tolist()
     values = _plain(y)
+    known = [value for value in values if not missing(value)]
     try:
-        place = {value: k for k, value in enumerate(dict.fromkeys(value for value in values if not missing(value)))}
+        place = {value: k for k, value in enumerate(dict.fromkeys(known))}
         codes = np.fromiter((place.get(value, -1) for value in values), dtype=np.int64, count=len(values))
     except TypeError:
         strange = next(value for value in values if not isinstance(value, Hashable))
         raise DataError(f"a label must be hashable, as text and numbers are, got {strange!r}.") from None
-    kinds = set(map(type, values))
+    kinds = set(map(type, known))
     if bool in kinds and kinds & {int, float}:
         raise DataError("labels mix True or False with numbers, which Python holds equal; use one kind.")
     return codes, list(place)

@@ -220,7 +220,9 @@ def test_files_in_a_run_folder_are_replaced_by_force_only(runs, tmp_path, ask, m
     assert contents(tmp_path) == {mine: b"mine"}
 
 
-@pytest.mark.parametrize(("place", "sentence"), [("nowhere/x", "as there is no folder"), (".", "is a folder; --out")])
+@pytest.mark.parametrize(
+    ("place", "sentence"), [("nowhere/x.png", "as there is no folder"), ("a.png", "is a folder; --out")]
+)
 @pytest.mark.parametrize("verb", ["report", "learning-curve", "compare"])
 def test_a_place_that_cannot_be_written_to_is_said_before_the_work(runs, tmp_path, ask, verb, place, sentence):
     words = {
@@ -228,6 +230,7 @@ def test_a_place_that_cannot_be_written_to_is_said_before_the_work(runs, tmp_pat
         "learning-curve": (runs / "rows.csv", "--target", "kind"),
         "compare": (runs / "joint", runs / "same"),
     }
+    (tmp_path / "a.png").mkdir()
     code, said = ask(verb, *words[verb], "--out", tmp_path / place, "--force")
     assert code == 2
     assert sentence in said.err
@@ -288,3 +291,35 @@ def test_pictures_of_a_calibration_are_replaced_by_force_only(tmp_path, ask):
     code, _ = ask(*words, "--force")
     assert code == 0
     assert (tmp_path / "laplace.png").read_bytes() != b"mine"
+
+
+def test_what_a_csv_holds_keeps_its_kind(tmp_path, ask):
+    """None is a name, whole numbers with one missing are whole labels, and what was made of columns is said."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"size": rng.normal(size=48), "code": np.array(["1", "2", "x"])[np.arange(48) % 3]})
+    table = table.assign(harm=np.where(np.arange(48) % 2, "None", "Mild"), grade=np.arange(48) % 3 + 1.0)
+    table.loc[7, "grade"] = np.nan
+    table.to_csv(tmp_path / "t.csv", index=False)
+    words = ("fit", "mixed_naive_bayes", tmp_path / "t.csv", "--by", "map", "--no-report", "--no-plots")
+    code, said = ask(*words, "--target", "grade", "--labels", "1,2,3", "--out", tmp_path / "a")
+    assert code == 0, said.err
+    assert "note: columns are read as names: code (3 different), harm (2 different); numbers: size." in said.out
+    assert store.load(tmp_path / "a").label_coordinate.tolist() == [1, 2, 3]
+    code, said = ask(*words, "--target", "grade", "--drop-missing", "--out", tmp_path / "b")
+    assert store.load(tmp_path / "b").label_coordinate.tolist() == [1, 2, 3]
+    code, said = ask(*words, "--target", "harm", "--out", tmp_path / "c")
+    assert store.load(tmp_path / "c").label_coordinate.tolist() == ["Mild", "None"]
+    table[table["code"] != "x"].to_csv(tmp_path / "new.csv", index=False)  # of which codes look like numbers
+    code, said = ask("predict", tmp_path / "c", tmp_path / "new.csv")
+    assert code == 0, said.err
+    assert len(said.out.splitlines()) == 33
+
+
+def test_pictures_and_runs_to_compare_are_looked_at_first(runs, tmp_path, ask):
+    code, said = ask("compare", runs / "joint", runs / "same", "--out", tmp_path / "p.xyz")
+    assert (code, said.err.count("\n")) == (2, 1)
+    assert "p.xyz' is no name of a picture; it ends in .png, .pdf, .svg" in said.err
+    code, said = ask("compare", runs / "joint", runs / "joint")
+    assert "is named twice; compare takes each run once" in said.err
+    code, said = ask("compare", runs / "joint", runs / "same")
+    assert "note: of fits by laplace or svi, rows are left out of their normal" in said.out

@@ -29,6 +29,8 @@ from bayeszoo.models import (
     softmax_regression,
 )
 from bayeszoo.workflow import store
+from bayeszoo.workflow.left_out import loo
+from bayeszoo.workflow.report import report
 from numpyro import handlers
 
 RNG = np.random.default_rng(0)
@@ -305,3 +307,28 @@ def test_a_class_that_no_row_shows_has_a_name_of_the_labels_kind(tmp_path):
     with pytest.raises(DataError, match=r"labels mix text \('a'\) and numbers \(3\)"):
         store.save(mixed, tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+def test_truth_values_with_one_missing_are_names():
+    """As pandas reads them from a file: objects, and NaN where one is missing."""
+    flag = pd.Series([True, False, np.nan, *[True, False] * 20], dtype=object, name="flag")
+    x = pd.DataFrame({"u": np.arange(43.0) % 7})
+    fit = map_estimate(gaussian_naive_bayes, x, flag)
+    assert fit.label_coordinate.tolist() == [False, True]
+    assert (fit.y < 0).sum() == 1
+    with pytest.raises(DataError, match="labels mix True or False with numbers"):
+        map_estimate(gaussian_naive_bayes, x, flag.where(np.arange(43) != 5, 2))
+
+
+def test_a_conditional_model_lives_with_rows_without_a_label():
+    x, y = (
+        pd.DataFrame({"u": np.arange(60) % 7, "v": np.arange(60) % 5}),
+        np.array(["a", "b", "c"])[np.arange(60) * 7 % 11 % 3],
+    )
+    some = pd.Series(y).where(np.arange(60) != 4)
+    fit = laplace(softmax_regression, x, some, draws=100, chains=2)
+    without = laplace(softmax_regression, x[some.notna()], some.dropna(), draws=100, chains=2)
+    tree = fit.to_arviz()
+    assert np.allclose(tree["log_likelihood"]["y"].isel(row=4), 0)
+    np.testing.assert_allclose(loo(tree).elpd, loo(without.to_arviz()).elpd, atol=1.0)  # units of x differ by a row
+    assert "confusion matrix" in report(fit, tree)

@@ -82,13 +82,14 @@ def fit(
     held = np.sort(np.random.default_rng(seed).permutation(len(table))[: round(share * len(table))])
     # Columns are chosen by the rows that are fitted: one may be constant there and not in the whole table.
     x, y, notes = datasets.choose_columns(table.drop(index=table.index[held]), target, features, named)
-    read_x(table[list(x.columns)], named=named)  # all rows now, so that an error names a row of the file
+    # All rows now, so that an error names a row of the file.
+    _, used, levels = read_x(table[list(x.columns)], named=named)
+    notes += [datasets.said_of_kinds(used, levels)] if named else []
     kept = np.setdiff1d(np.arange(len(table)), held)
     if drop_missing:
-        used = [*x.columns, *([] if target is None else [target])]
-        whole = table[used].notna().all(axis=1).to_numpy()
+        whole = table[[*x.columns, *([] if target is None else [target])]].notna().all(axis=1).to_numpy()
         kept, held = kept[whole[kept]], held[whole[held]]
-        x, y = table[list(x.columns)].iloc[kept], None if target is None else table[target].iloc[kept]
+        x, y = table[list(x.columns)].iloc[kept], None if y is None else y.dropna().loc[table.index[kept]]
         notes.append(f"{int((~whole).sum())} of {len(table)} rows miss a value and are left out.")
     folder = out or Path("runs") / f"{model}-{Path(data).stem}"
     store.check_folder(folder)
@@ -211,7 +212,7 @@ def learning(
     from . import datasets
 
     file = out or Path(f"learning-curve-{Path(data).stem}.png")
-    runs.check_file(file, force)
+    runs.check_file(file, force, runs.PICTURES)
     keep_compiled_programs()
     x, y, notes = datasets.choose_columns(datasets.load(data), target, None)
     for note in notes:

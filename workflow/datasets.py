@@ -1,16 +1,30 @@
 """Tables by name or path; nothing is downloaded."""
 
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from ..inference.errors import DataError
-from ..inference.table import first_without_number
+from ..inference.table import COUNTS, first_without_number
 
 SKLEARN = ("iris", "wine", "breast_cancer", "digits", "diabetes")
 NAMES = 50  # different names a column may hold
 BUNDLED = ("penguins", *SKLEARN)
+MISSING = (
+    "",
+    "NA",
+    "N/A",
+    "n/a",
+    "#N/A",
+    "<NA>",
+    "NULL",
+    "null",
+    "NaN",
+    "nan",
+)  # in CSV; None is a name, as of no harm
 
 
 def load(data: str) -> pd.DataFrame:
@@ -32,7 +46,8 @@ def load(data: str) -> pd.DataFrame:
     path = Path(data)
     if not path.is_file():
         raise DataError(f"'{data}' is no file and no bundled table ({', '.join(BUNDLED)}); give a CSV or Parquet path.")
-    readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
+    csv = partial(pd.read_csv, keep_default_na=False, na_values=MISSING)
+    readers = {".csv": csv, ".parquet": pd.read_parquet}
     if path.suffix.lower() not in readers:
         raise DataError(f"'{data}' ends in '{path.suffix}'; a .csv or .parquet file is read.")
     try:
@@ -68,6 +83,8 @@ def choose_columns(
     if target in (features or []):
         raise DataError(f"'{target}' is the target and among the features, too; take it out of --features.")
     y = None if target is None else table[target]
+    if y is not None and y.isna().any() and pd.api.types.is_float_dtype(y) and (y.dropna() % 1 == 0).all():
+        y = y.astype("Int64")  # whole numbers, which were made floats for want of a missing integer
     if features:
         twice = next((name for name in features if features.count(name) > 1), None)
         if twice is not None:
@@ -95,6 +112,17 @@ def choose_columns(
     if not kept:
         raise DataError(f"no numeric column with two values or more is left ({len(table)} rows). {' '.join(notes)}")
     return table[kept], y, notes
+
+
+def said_of_kinds(columns: tuple[str, ...], levels: tuple[Any, ...]) -> str:
+    """What a model that takes names and counts makes of each column, as a sentence."""
+    kinds: dict[str, list[str]] = {"names": [], "counts": [], "numbers": []}
+    for column, names in zip(columns, levels or (None,) * len(columns), strict=True):
+        if isinstance(names, tuple):
+            kinds["names"].append(f"{column} ({len(names)} different)")
+        else:
+            kinds["counts" if names == COUNTS else "numbers"].append(column)
+    return f"columns are read as {'; '.join(f'{kind}: {", ".join(of)}' for kind, of in kinds.items() if of)}."
 
 
 def in_order(y: pd.Series | None, order: str) -> pd.Series:

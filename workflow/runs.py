@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 app = typer.Typer()
+PICTURES = (".png", ".pdf", ".svg")
 Seed = Annotated[int, typer.Option(min=0, help="seed of the draws")]
 
 
@@ -58,9 +59,12 @@ def refuse_to_replace(path: Path, force: bool) -> None:
         raise DataError(f"'{path}' is there already; give --force to replace it, or another place by --out.")
 
 
-def check_file(path: Path, force: bool) -> None:
+def check_file(path: Path, force: bool, kinds: tuple[str, ...] = ()) -> None:
     """Raise DataError where a file cannot be written, or would replace one unasked; before the work, not after it."""
     from ..inference.errors import DataError
+
+    if kinds and path.suffix.lower() not in kinds:
+        raise DataError(f"'{path}' is no name of a picture; it ends in {', '.join(kinds)}.")
 
     if path.is_dir():
         raise DataError(f"'{path}' is a folder; --out is the name of a file.")
@@ -78,17 +82,27 @@ def compare(
     """Print how well runs predict rows that are left out, on log P(y | x), with errors and stacking weights."""
     import warnings
 
+    from ..inference.errors import DataError
     from . import store
     from .compare import compare as side_by_side
 
     if out is not None:
-        check_file(out, force)
+        check_file(out, force, PICTURES)
+    twice = next((run for run in runs if runs.count(run) > 1), None)
+    if twice is not None:
+        raise DataError(f"'{twice}' is named twice; compare takes each run once.")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        table = side_by_side({str(run): store.load(run) for run in runs})
+        fits = {str(run): store.load(run) for run in runs}
+        table = side_by_side(fits)
     typer.echo(table.to_string(float_format="{:.4g}".format))
     for message in dict.fromkeys(str(one.message) for one in caught if "areto" in str(one.message)):
         typer.echo(f"note: {' '.join(message.split())}")
+    if any(fit.method != "nuts" for fit in fits.values()):
+        typer.echo(
+            "note: of fits by laplace or svi, rows are left out of their normal and not of the posterior, which differ "
+            "where rows are few; compare fits by nuts there."
+        )
     if out is not None:
         import matplotlib
 

@@ -199,7 +199,7 @@ def test_pictures_of_an_earlier_fit_do_not_stay(capsys, monkeypatch, tmp_path):
     assert {p.stem for p in (tmp_path / "plots").iterdir()} == {"forest", "trace", "rank", "predictive"}
     run(capsys, monkeypatch, *words, "--by", "map")
     assert {p.stem for p in (tmp_path / "plots").iterdir()} == {"predictive"}
-    assert {p.name for p in tmp_path.iterdir()} == {"fit.json", "posterior.nc", "rows.npz", "plots"}
+    assert {p.name for p in tmp_path.iterdir()} == {"fit.json", "posterior.nc", "rows.npz", "held_out.json", "plots"}
 
 
 def test_an_interrupted_save_leaves_the_earlier_run(fits, tmp_path, monkeypatch):

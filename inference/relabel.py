@@ -77,7 +77,7 @@ def _label_axes(fit: Fit, rows: np.ndarray, free: np.ndarray) -> Axes | None:
     cycle, swap = np.arange(classes), np.arange(classes)
     cycle[free], swap[free[:2]] = np.roll(free, 1), free[1::-1]
     fewest_first = chain.from_iterable(combinations(candidates, n) for n in range(1, len(candidates) + 1))
-    for axes in chain([called], fewest_first):
+    for axes in chain([called] if called else [], fewest_first):
         for names in (cycle, swap):
             other = _with(fit, _renamed(few, np.tile(names, (len(draws), 1)), axes))
             if not np.allclose(log_prior(other), prior, rtol=1e-8):

@@ -294,8 +294,7 @@ def _factorized(y: Any) -> tuple[np.ndarray, list[Any]]:
     except TypeError:
         strange = next(value for value in values if not isinstance(value, Hashable))
         raise DataError(f"a label must be hashable, as text and numbers are, got {strange!r}.") from None
-    kinds = set(map(type, known))
-    if bool in kinds and kinds & {int, float}:
+    if bool in (kinds := set(map(type, known))) and kinds & {int, float}:
         raise DataError("labels mix True or False with numbers, which Python holds equal; use one kind.")
     return codes, list(place)
 

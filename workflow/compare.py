@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from ..inference.errors import DataError
-from .left_out import Case, loo, telling
+from .left_out import Case, telling
 
 if TYPE_CHECKING:
     from ..inference.fit import Fit
@@ -70,7 +70,7 @@ def left_out(fit: "Fit", case: Case | None = None) -> object:
     """
     case = Case(fit, fit.to_arviz()) if case is None else case
     known = case.known
-    found = loo(case.tree)
+    found = case.loo
     if not (fit.shape.generative and known.any()):
         return found
     p = case.label_posterior[0][known, fit.y[known]]

@@ -128,6 +128,11 @@ class Case:
         return smoothed_weights(self.tree)
 
     @cached_property
+    def loo(self) -> object:
+        """Of ``loo``."""
+        return loo(self.tree)
+
+    @cached_property
     def label_posterior(self) -> tuple[np.ndarray, str]:
         """Of ``own_label_posterior``."""
         if self.leaves_out:

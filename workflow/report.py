@@ -18,7 +18,7 @@ from . import label_plots, plots
 from .catalogue import answers
 from .compare import left_out, question
 from .diagram import diagram
-from .left_out import Case, loo
+from .left_out import Case
 from .page import Part, picture
 from .report_decisions import decisions
 from .store import WHOLE, Origin
@@ -225,13 +225,13 @@ def _least_sure(case: Case) -> pd.DataFrame:
 
 
 def _loo(case: Case) -> Iterator[Part]:
-    fit, tree = case.fit, case.tree
+    fit = case.fit
     if not case.leaves_out:
         yield Part(text="Leave-one-out needs draws and the log-likelihood of each row; this fit has one or none.")
         return
     questions = {question(fit): left_out(fit, case)}
     if fit.shape.generative and case.known.any():
-        questions = {"log P(x, y)": loo(tree), **questions}
+        questions = {"log P(x, y)": case.loo, **questions}
     table = {"what": ["elpd, nats", "its standard error", "effective parameters p", "elpd a row"]}
     for asked, found in questions.items():
         table[asked] = [float(v) for v in (found.elpd, found.se, found.p, found.elpd / found.n_data_points)]

@@ -65,7 +65,6 @@ def check_file(path: Path, force: bool, kinds: tuple[str, ...] = ()) -> None:
 
     if kinds and path.suffix.lower() not in kinds:
         raise DataError(f"'{path}' is no name of a picture; it ends in {', '.join(kinds)}.")
-
     if path.is_dir():
         raise DataError(f"'{path}' is a folder; --out is the name of a file.")
     if not path.parent.is_dir():

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from dataclasses import replace
 from functools import partial
 
@@ -190,7 +189,7 @@ def test_samples_of_a_billion_rows_merge():
 
 
 @pytest.mark.filterwarnings("ignore")  # of a cluster whose worker was killed
-def test_a_cluster_that_loses_a_worker_has_the_same_moments(tmp_path, monkeypatch):
+def test_a_cluster_that_loses_a_worker_has_the_same_moments(tmp_path):
     """Three worker processes read nine files; the one that reads a certain file first is killed while it does."""
     dask = pytest.importorskip("dask")
     distributed = pytest.importorskip("distributed")
@@ -246,25 +245,49 @@ def test_a_cluster_that_loses_a_worker_has_the_same_moments(tmp_path, monkeypatc
         same_moments(summarise(dying, target="kind", client=client), want)
         with open(mark) as file:
             assert int(file.read()) in there
+    same_moments(summarise(frame, target="kind"), want)
+
+
+@pytest.mark.filterwarnings("ignore")  # of a cluster whose worker was killed
+def test_a_part_that_no_worker_survives_is_named(tmp_path):
+    dask = pytest.importorskip("dask")
+    distributed = pytest.importorskip("distributed")
+    import dask.dataframe as dd
+    from bayeszoo.inference import files as readers
+    from bayeszoo.inference import stream
+
+    class Fatal(readers.File):
+        def parts(self, columns):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    path = written(tmp_path, HOLES, parts=1)[0]
+    columns = readers.File(path).complete(readers.Columns("kind", None, None))
+    settings = {"distributed.worker.daemon": False, "distributed.scheduler.allowed-failures": 0}
+    with (
+        dask.config.set(settings),
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
         bad = TABLE.copy()
         bad.loc[5_000, "x"] = np.inf
         with pytest.raises(DataError, match=r"row 500 of partition 2, column 'x' is inf"):
             summarise(dd.from_pandas(bad, npartitions=4), target="kind", client=client)
+        with pytest.raises(DataError, match=r"part-0\.parquet': every worker that read it died"):
+            list(stream._on_workers(client, [Fatal(path)], columns, True))
 
-        class Fatal(readers.File):
-            def parts(self, columns):
-                os.kill(os.getpid(), signal.SIGKILL)
 
-        cluster.scheduler.allowed_failures = 0
-        with pytest.raises(DataError, match=r"part-6\.parquet': every worker that read it died"):
-            list(stream._on_workers(client, [Fatal(paths[6])], columns, True))
-        cluster.scale(0)
-        while client.scheduler_info()["workers"]:
-            time.sleep(0.1)
-        monkeypatch.setattr(stream, "LONELY", 2)
-        with pytest.raises(DataError, match="the cluster has had no worker for 2 s"):
-            summarise(paths, target="kind", client=client)
-    same_moments(summarise(frame, target="kind"), want)
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_without_workers_is_not_waited_for(tmp_path, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    from bayeszoo.inference import stream
+
+    monkeypatch.setattr(stream, "LONELY", 2)
+    with (
+        distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+        pytest.raises(DataError, match="the cluster has had no worker for 2 s"),
+    ):
+        summarise(written(tmp_path, HOLES, parts=2), target="kind", client=client)
 
 
 def test_a_response_that_is_all_but_exact_keeps_its_rows():

@@ -53,7 +53,7 @@ def to_arviz(fit: "Fit", *, seed: int = 0, prior_draws: int = 500) -> xr.DataTre
     order of the coordinate ``class``. Of large tables, every n-th draw is used there, so that a group holds about 2
     million numbers. The prior's groups are left out where a prior is improper. log_likelihood: of each row,
     log P(x, y), log P(x) where its label is hidden, or log P(y | x); left out where rows have weights, as each would
-    stand for several. sample_stats: of NUTS. observed_data.
+    stand for several. sample_stats: of the fit. observed_data.
     A fit without rows (streamed, or updated) has none of the groups of rows.
     """
     chains, draws = fit.draws_shape
@@ -87,7 +87,7 @@ def to_arviz(fit: "Fit", *, seed: int = 0, prior_draws: int = 500) -> xr.DataTre
             vectors = prior_vectors(prior_key, fit.spec, rows, draws=prior_draws, **keywords)
             prior, derived = (
                 {name: np.asarray(value)[None] for name, value in group.items()}
-                for group in constrain(vectors, fit.spec, rows, **keywords)
+                for group in constrain(vectors, fit.spec, rows, **keywords)[:2]
             )
         if len(fit.x):
             tree["prior_predictive"] = _predictive(fit, prior_key, prior)

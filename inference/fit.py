@@ -26,7 +26,8 @@ class Fit:
 
     params: parameter draws as float64, name -> (chain, draw, *shape); (1, 1, *shape) for a point estimate.
     derived: the model's deterministic sites, likewise.
-    summary: of the table it was fitted to. sample_stats: name -> (chain, draw), of NUTS.
+    summary: of the table it was fitted to. sample_stats: name -> (chain, draw), of NUTS; of laplace and svi,
+    ``log_prior_over_normal``, the log prior density of each draw less that of the normal it was drawn from.
     refit: the fitter with all but model and data bound, as ``update`` runs it again.
     diagnostics: numbers by name. needs_rows: whether moments alone would not do.
     compression: which rows the fit ran on, and why.

@@ -87,6 +87,8 @@ def laplace(
         mode, _ = search(problem, seed, prior=True, jacobian=True)
         noise = np.random.default_rng(seed).normal(size=(max(chains * draws, LOOKED), problem.shape.size))
         vectors = mode.vector + noise @ whitening(problem, mode).T
-        told, said = normal_verdict(problem, vectors, -0.5 * (noise**2).sum(axis=1), seed)
+        kept, log_normal = vectors[: chains * draws], -0.5 * (noise**2).sum(axis=1)
+        told, said = normal_verdict(problem, vectors, log_normal, seed)
         refit = partial(laplace, seed=seed, chains=chains, draws=draws, compress=compress)
-        return problem.fit(refit, vectors[: chains * draws], chains, mode.diagnostics | told, [*mode.warning, *said])
+        diagnostics, warning = mode.diagnostics | told, [*mode.warning, *said]
+        return problem.fit(refit, kept, chains, diagnostics, warning, log_normal=log_normal[: len(kept)])

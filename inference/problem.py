@@ -32,6 +32,7 @@ from .target import (
 )
 
 HARMLESS = 1e-3  # nats by which few rows may miss the log density at the mode, whatever they are relative to it
+PROPOSAL = "log_prior_over_normal"  # in sample_stats, of fits that draw from a normal
 CHECKS = 6  # parameters at which exactness is checked
 PRIOR_DRAWS = CHECKS + POINTS
 LOADED = 1 << 31  # bytes up to which a table that was streamed is loaded, where its likelihood needs every row
@@ -220,15 +221,22 @@ class Problem:
         diagnostics: dict[str, float],
         warning: Sequence[str] = (),
         sample_stats: dict[str, np.ndarray] | None = None,
+        log_normal: np.ndarray | None = None,
     ) -> Fit:
-        """The fit whose parameter draws are the flat ``vectors``; refit: the fitter with all but its data bound."""
-        groups = constrain(
+        """The fit whose parameter draws are the flat ``vectors``; refit: the fitter with all but its data bound.
+
+        log_normal: their log density where a normal that they were drawn from stands for the posterior.
+        """
+        *groups, log_prior = constrain(
             np.asarray(vectors), self.spec, self.rows if self.reads_table else self.table, **self.keywords
         )
         params, derived = (
             {k: np.asarray(group[k], dtype=np.float64).reshape(chains, -1, *site.shape) for k, site in sites}
             for group, sites in zip(groups, (self.shape.sites, self.shape.derived), strict=True)
         )
+        stats = dict(sample_stats or {})
+        if log_normal is not None:
+            stats[PROPOSAL] = (np.asarray(log_prior) - log_normal).reshape(chains, -1)
         for sentence in warning:
             warnings.warn(sentence, FitWarning, stacklevel=4)
         return Fit(
@@ -240,7 +248,7 @@ class Problem:
             params=params,
             derived=derived,
             summary=replace(self.summary, sources=self.own.sources),
-            sample_stats=sample_stats or {},
+            sample_stats=stats,
             diagnostics=diagnostics,
             needs_rows=self.needs_rows,
             compression=self.compression,

@@ -69,12 +69,13 @@ def log_target(
 @partial(jax.jit, static_argnames=("model", "shape"))
 def constrain(
     vectors: Array, spec: Spec, rows: Rows, *, model: Declared, shape: Structure
-) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Parameters, and deterministic sites, of each flat vector, vectors: (draws, size)."""
+) -> tuple[dict[str, Array], dict[str, Array], Array]:
+    """Parameters, deterministic sites and log prior x |Jacobian| of each flat vector, vectors: (draws, size)."""
 
-    def one(vector: Array) -> tuple[dict[str, Array], dict[str, Array]]:
+    def one(vector: Array) -> tuple[dict[str, Array], dict[str, Array], Array]:
         lift = lifted(model, shape, vector, spec, rows)
-        return lift.values, {name: lift.derived[name] for name, _ in shape.derived}
+        derived = {name: lift.derived[name] for name, _ in shape.derived}
+        return lift.values, derived, jnp.asarray(lift.log_prior + lift.log_jacobian)
 
     # A few draws at a time: a deterministic site may sum over the rows.
     return jax.lax.map(one, vectors, batch_size=64)

@@ -114,12 +114,13 @@ def svi(
         normal = optimiser.guide.get_posterior(optimiser.get_params(state))
         v = np.asarray(normal.sample(jax.random.key(seed + 1), (max(chains * draws, LOOKED),)))
         diagnostics, said = elbo_verdict(np.concatenate(losses))
-        vectors = centre + v @ whiten.T
+        vectors, log_normal = centre + v @ whiten.T, np.asarray(normal.log_prob(v))
         if rows is not None:  # batches: all rows are not at hand
-            told, far = normal_verdict(problem, vectors, np.asarray(normal.log_prob(v)), seed)
+            told, far = normal_verdict(problem, vectors, log_normal, seed)
             diagnostics, said = diagnostics | told, said + far
         refit = partial(svi, seed=seed, chains=chains, draws=draws, steps=steps, batch=batch, compress=compress)
-        return problem.fit(refit, vectors[: chains * draws], chains, diagnostics, said)
+        kept = vectors[: chains * draws]
+        return problem.fit(refit, kept, chains, diagnostics, said, log_normal=log_normal[: len(kept)])
 
 
 def _batches(problem: Problem, batch: int, seed: int) -> tuple[Callable[[], Iterator[Rows]], Iterator[Rows]]:

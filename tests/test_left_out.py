@@ -23,6 +23,10 @@ def two_normals(x, y=None, *, spec):
         numpyro.sample("x", dist.Normal(mu.T[y], 1.0).to_event(1), obs=x)
 
 
+def places_of(fit):
+    return pit_of_columns(fit, fit.to_arviz(), BOTH)
+
+
 def test_places_are_those_of_the_conjugate_posterior_of_the_other_rows():
     """Six rows a label, one far off, and a missing cell: within 0.04, 5 Monte Carlo errors of 4,000 draws.
 
@@ -32,7 +36,7 @@ def test_places_are_those_of_the_conjugate_posterior_of_the_other_rows():
     y = np.repeat([0, 1], 6)
     x = rng.normal(size=(12, 2)) + 3 * y[:, None]
     x[0, 0], x[7, 1] = 1.2, np.nan
-    found = list(pit_of_columns(laplace(two_normals, x, y), BOTH))
+    found = list(places_of(laplace(two_normals, x, y)))
     assert [one.name for one in found] == ["0", "1"]
     for k, one in enumerate(found):
         own, want = x[y == k], np.empty((6, 2))
@@ -71,7 +75,7 @@ NUMBERS = RNG.normal(3.0 * KIND[:, None], [[1.0, 2.0]], size=(N, 2))
 )
 def test_places_are_uniform_where_the_model_is_right(model, x, y, names):
     """Kolmogorov and Smirnov's test at 1e-4 of each label and column: 14 tests, false alarms 1.4e-3 in all."""
-    found = list(pit_of_columns(laplace(model, x, y, draws=500), BOTH))
+    found = list(places_of(laplace(model, x, y, draws=500)))
     assert [one.name for one in found] == names
     assert all(len(one.pit) <= 400 for one in found)
     for one in found:
@@ -82,7 +86,7 @@ def test_places_are_uniform_where_the_model_is_right(model, x, y, names):
 def test_the_label_whose_column_is_no_normal_is_found():
     x = NUMBERS.copy()
     x[KIND == 1, 1] = np.random.default_rng(2).exponential(2.0, size=(KIND == 1).sum())
-    found = {one.name: one.pit for one in pit_of_columns(laplace(gaussian_naive_bayes, x, KIND, draws=500), BOTH)}
+    found = {one.name: one.pit for one in places_of(laplace(gaussian_naive_bayes, x, KIND, draws=500))}
     p = {name: [float(array_stats.uniformity_test(places)[0]) for places in pit.T] for name, pit in found.items()}
     assert p["1"][1] < 1e-4
     assert min(p["0"][0], p["0"][1], p["1"][0]) > 1e-3

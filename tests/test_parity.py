@@ -120,6 +120,13 @@ def test_logistic_regression(model, proved):
     peer_of(proved, fit, peer)(fit.assign(x, soft=True), peer.predict_proba(x))
 
 
+def test_logistic_regression_of_three_labels(proved):
+    x, y = WINE.data[:, :2], WINE.target
+    peer = LogisticRegression(C=np.inf, tol=1e-12, max_iter=10_000, solver="newton-cg").fit(x, y)
+    fit = mle(softmax_regression, x, y)
+    peer_of(proved, fit, peer)(fit.assign(x, soft=True), peer.predict_proba(x))
+
+
 def test_pca(proved):
     """Of columns on one scale, the noise is the mean of the eigenvalues that are left, as scikit-learn has it."""
     x = RNG.normal(size=(200, 3)) @ RNG.normal(size=(3, 4)) + RNG.normal(size=(200, 4))

@@ -65,7 +65,7 @@ CALLS = {
     "plot_prior_predictive": plots.plot_prior_predictive,
     "plot_predictive_by_class": plots.plot_predictive_by_class,
     "plot_predictive": lambda joint, tree: plots.plot_predictive(fit := fitted(probabilistic_pca, X), fit.to_arviz()),
-    "plot_columns_loo_pit": lambda joint, tree: plots.plot_columns_loo_pit(joint),
+    "plot_columns_loo_pit": plots.plot_columns_loo_pit,
     "plot_probabilities_by_class": lambda joint, tree: plots.plot_probabilities_by_class(
         fitted(softmax_regression, X, Y)
     ),

@@ -18,6 +18,7 @@ from ..inference.blocks import in_blocks
 from ..inference.decisions import label_uncertainty
 from ..inference.densities import each_draw
 from ..inference.generate import draw_x
+from ..inference.problem import PROPOSAL
 from ..inference.queries import ask, log_joint, log_label_posterior
 from .store import WHOLE, Origin
 
@@ -30,13 +31,30 @@ ROUNDING = 1e-9  # nats between the draws' likelihoods of a row that are none
 PLACED = 400  # rows a label that are placed, at most: where more are, these are chosen at random
 
 
+def one_over_weights(tree: xr.DataTree) -> xr.DataArray:
+    """log-likelihood of each row at each draw; where a normal stands for the posterior, less log posterior over normal.
+
+    Leave-one-out weighs draws by one over this: draws of a normal are importance draws of the posterior as well
+    (Magnusson et al. 2019).
+    """
+    (each,) = tree["log_likelihood"].data_vars.values()
+    return each - log_posterior_over_normal(tree)
+
+
+def log_posterior_over_normal(tree: xr.DataTree) -> xr.DataArray | float:
+    """But for a constant, (chain, draw); 0 where draws are the posterior's own."""
+    if "sample_stats" not in tree or PROPOSAL not in tree["sample_stats"]:
+        return 0.0
+    (each,) = tree["log_likelihood"].data_vars.values()
+    return tree["sample_stats"][PROPOSAL] + each.sum("row")
+
+
 def smoothed_weights(tree: xr.DataTree) -> tuple[np.ndarray, np.ndarray]:
     """Pareto-smoothed leave-one-out weights of each draw, (draws, rows), adding up to 1, and each row's k."""
     from arviz_stats.base import array_stats
 
-    (each,) = tree["log_likelihood"].data_vars.values()
-    flat = each.stack(s=("chain", "draw")).transpose("row", "s").values
-    moving, log_weights, k = telling(tree), np.zeros(flat.shape), np.zeros(len(flat))
+    flat = one_over_weights(tree).stack(s=("chain", "draw")).transpose("row", "s").values
+    moving, log_weights, k = np.ptp(flat, axis=1) > ROUNDING, np.zeros(flat.shape), np.zeros(len(flat))
     # Of log-likelihoods, whose signs it turns itself.
     log_weights[moving], k[moving] = array_stats.psislw(flat[moving], axis=-1)
     return softmax(log_weights.T, axis=0), k
@@ -49,12 +67,18 @@ def telling(tree: xr.DataTree) -> np.ndarray:
 
 
 def loo(tree: xr.DataTree) -> object:
-    """ArviZ's ``loo`` of the rows that tell anything, pointwise; it fails at others."""
+    """ArviZ's ``loo`` of the rows that tell anything, pointwise; it fails at others.
+
+    ``loo_approximate_posterior`` where a normal stands for the posterior.
+    """
     import arviz_stats
 
     each = tree["log_likelihood"].to_dataset().isel(row=np.flatnonzero(telling(tree)))
     groups = {"posterior": tree["posterior"].to_dataset(), "log_likelihood": each}
-    return arviz_stats.loo(xr.DataTree.from_dict(groups), pointwise=True)
+    ratio, tree = log_posterior_over_normal(tree), xr.DataTree.from_dict(groups)
+    if isinstance(ratio, float):
+        return arviz_stats.loo(tree, pointwise=True)
+    return arviz_stats.loo_approximate_posterior(tree, ratio, xr.zeros_like(ratio), pointwise=True)
 
 
 def left_out_label_posterior(fit: "Fit", weights: np.ndarray) -> np.ndarray:
@@ -90,14 +114,15 @@ def pit_of_response(fit: "Fit", tree: xr.DataTree) -> np.ndarray | None:
         return None
     from arviz_stats import loo_pit
 
-    groups = {
-        name: tree[name].to_dataset()[["y"]] for name in ("posterior_predictive", "log_likelihood", "observed_data")
-    }
+    return loo_pit(for_loo_pit(tree))["y"].values
+
+
+def for_loo_pit(tree: xr.DataTree) -> xr.DataTree:
+    """What ArviZ's ``loo_pit`` takes: draws of y, the weights that leaving a row out gives them, and what was seen."""
+    groups = {name: tree[name].to_dataset()[["y"]] for name in ("posterior_predictive", "observed_data")}
     draws = groups["posterior_predictive"].draw
-    groups["log_likelihood"] = groups["log_likelihood"].sel(draw=draws)
-    return loo_pit(xr.DataTree.from_dict({"posterior": tree["posterior"].to_dataset().sel(draw=draws), **groups}))[
-        "y"
-    ].values
+    groups["log_likelihood"] = one_over_weights(tree).sel(draw=draws).to_dataset(name="y")
+    return xr.DataTree.from_dict({"posterior": tree["posterior"].to_dataset().sel(draw=draws), **groups})
 
 
 @dataclass(frozen=True)
@@ -168,19 +193,22 @@ class Places(NamedTuple):
     pit: np.ndarray
 
 
-def pit_of_columns(fit: "Fit", columns: np.ndarray, *, seed: int = 0) -> Iterator[Places]:
+def pit_of_columns(fit: "Fit", tree: xr.DataTree, columns: np.ndarray, *, seed: int = 0) -> Iterator[Places]:
     """Where the cells of each row lie in what the other rows, and its own label, predict of them; by label.
 
     PIT_ij = P(x_j <= x_ij | y_i, all rows but i) = sum_s w_is P(x_j <= x_ij | y_i, theta_s), where the weights w_is are
-    1 / P(x_i | y_i, theta_s), smoothed and adding up to 1: uniform for each label and column where the model is right
-    (Dawid 1984). Where the label is hidden, y_i is left out of both. In place of the distribution function stand 4,000
-    draws of x or more, the same for all rows of a label. Of a tie, a random part counts, so that places among counts
-    and names are uniform, too (Czado, Gneiting and Held 2009). Places of 0 and 1 are moved inside by half a draw.
-    columns: numbers of the columns. At most 400 rows of a label are placed.
+    1 / P(x_i | y_i, theta_s), smoothed and adding up to 1 (times posterior over normal, as in ``one_over_weights``):
+    uniform for each label and column where the model is right (Dawid 1984). Where the label is hidden, y_i is left out
+    of both. In place of the distribution function stand 4,000 draws of x or more, the same for all rows of a label. Of
+    a tie, a random part counts, so that places among counts and names are uniform, too (Czado, Gneiting and Held 2009).
+    Places of 0 and 1 are moved inside by half a draw.
+    tree: the fit's ``to_arviz()``. columns: numbers of the columns. At most 400 rows of a label are placed.
     """
     from arviz_stats.base import array_stats
 
     rng = np.random.default_rng(seed)
+    ratio = log_posterior_over_normal(tree)
+    ratio = ratio if isinstance(ratio, float) else ratio.values.ravel()
     hidden = fit.y < 0 if fit.shape.has_y and fit.shape.classes else np.ones(len(fit.x), dtype=bool)
     seen = ~np.isnan(fit.x).all(axis=1)
     groups = [(str(label), ~hidden & (fit.y == k), k) for k, label in enumerate(fit.label_coordinate.tolist())]
@@ -190,7 +218,7 @@ def pit_of_columns(fit: "Fit", columns: np.ndarray, *, seed: int = 0) -> Iterato
             continue
         question = {"question": "marginal"} if code < 0 else {"y": fit.y[rows], "sites": ("x",)}
         log_p = ask(fit, each_draw, fit.x[rows], **question)[:, 0]
-        log_weights, _ = array_stats.psislw(log_p, axis=-1)
+        log_weights, _ = array_stats.psislw(log_p - ratio, axis=-1)
         drawn = _draws_of_x(fit, code, rng)[:, :, columns]
         log_weights = np.tile(log_weights, drawn.shape[0])
         drawn = drawn.reshape(-1, len(columns))

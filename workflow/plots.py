@@ -90,7 +90,7 @@ def predictive(fit: "Fit", tree: xr.DataTree) -> Iterator[tuple[str, Any]]:
         else:
             yield "columns", plot_predictive(fit, tree)
         if left_out:
-            yield "loo-pit of columns", plot_columns_loo_pit(fit)
+            yield "loo-pit of columns", plot_columns_loo_pit(fit, tree)
     elif fit.shape.classes:
         yield "mean label posterior", plot_probabilities_by_class(fit)
     elif "y" in tree["posterior_predictive"]:

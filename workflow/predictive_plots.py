@@ -14,7 +14,7 @@ from ..inference.arviz import variable_name
 from ..inference.table import COUNTS, read_x
 from .check import FALSE_ALARM
 from .label_plots import known_or_assigned
-from .left_out import pit_of_columns
+from .left_out import for_loo_pit, pit_of_columns
 
 if TYPE_CHECKING:
     from arviz_plots import PlotCollection
@@ -131,10 +131,10 @@ def plot_response_loo_pit(tree: xr.DataTree) -> "PlotCollection":
     """Where each response lies in what the other rows predict of it: flat where the fit is calibrated."""
     from arviz_plots import plot_loo_pit
 
-    return plot_loo_pit(tree, var_names=["y"], backend="matplotlib")
+    return plot_loo_pit(for_loo_pit(tree), var_names=["y"], backend="matplotlib")
 
 
-def plot_columns_loo_pit(fit: "Fit") -> Figure:
+def plot_columns_loo_pit(fit: "Fit", tree: xr.DataTree) -> Figure:
     """Where the cells of each row lie in what the other rows predict of them, a row of panels a label.
 
     The distribution function of P(x_j <= x_ij | y_i, all rows but i) less that of a uniform one, with the band that
@@ -147,7 +147,7 @@ def plot_columns_loo_pit(fit: "Fit") -> Figure:
 
     codes = known_or_assigned(fit) if fit.shape.classes else np.zeros(len(fit.x), dtype=int)
     columns = telling_columns(fit, codes, COLUMNS)
-    shown = [one for one in pit_of_columns(fit, columns) if len(one.pit) >= LEAST]
+    shown = [one for one in pit_of_columns(fit, tree, columns) if len(one.pit) >= LEAST]
     size = (3 * len(columns), 1.7 * max(len(shown), 1) + 0.5)
     figure, axes = plt.subplots(max(len(shown), 1), len(columns), figsize=size, sharex=True, squeeze=False)
     for axis, j in zip(axes[-1], columns, strict=True):

@@ -31,7 +31,7 @@ from ..inference.variational import svi
 from ..models.catalogue import CHOICES, MODELS
 from ..models.spec import Spec
 
-VERSION = 5
+VERSION = 6
 FUNCTIONS = {name: function for several in CHOICES.values() for name, function in several.items()}
 METHODS = {fitter.__name__: fitter for fitter in (mle, map_estimate, laplace, svi, nuts)}
 FILES = ("posterior.nc", "rows.npz", "fit.json")

@@ -20,10 +20,10 @@ HERE = Path(__file__).parent
 
 
 def start(*arguments: str, devices: int = 1) -> subprocess.Popen:
-    flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", "JAX_PLATFORMS": "cpu"}
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
     command = [sys.executable, str(HERE / "spread_rows.py"), *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, env={**os.environ, **flags}, cwd=HERE, **pipes)
+    return subprocess.Popen(command, env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}, cwd=HERE, **pipes)
 
 
 def answer(process: subprocess.Popen) -> dict:

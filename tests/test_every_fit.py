@@ -53,8 +53,15 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("by", FITS)
-@pytest.mark.parametrize("case", CASES)
+ALWAYS = {"naive Bayes, missing features and labels", "a user's own"}  # by every fit; the others by nuts alone
+PAIRS = [
+    pytest.param(case, by, marks=[] if case in ALWAYS or by == "nuts" else pytest.mark.long)
+    for case in CASES
+    for by in FITS
+]
+
+
+@pytest.mark.parametrize(("case", "by"), PAIRS)
 def test_every_fit_answers_for_every_model(case, by):
     model, x, y = CASES[case]
     with warnings.catch_warnings():

@@ -76,7 +76,7 @@ def test_a_label_that_one_column_gives_away_has_no_maximum_with_many_parameters(
         ("iris", 3, 0.5),
         ("wine", 3, 100.0),
         ("breast_cancer", 2, 300.0),
-        ("digits", 10, 10.0),
+        pytest.param("digits", 10, 10.0, marks=pytest.mark.long),
         ("diabetes", 4, 0.03),
     ],
 )

@@ -72,6 +72,7 @@ def test_the_hidden_label_is_averaged_over():
     assert np.all(np.abs(known.iloc[0, 1:] - mu[2, 1:]) < 5 * fit.params["sigma"][0, 0, 2, 1:] / np.sqrt(DRAWS))
 
 
+@pytest.mark.long
 def test_planes_and_mixtures_fill_in_better_than_means():
     rng = np.random.default_rng(0)
     hole = rng.random(X.shape) < 0.2

@@ -30,7 +30,8 @@ def test_one_program_fits_what_map_estimate_does():
 
 
 def test_more_rows_make_fewer_errors():
-    curve = learning_curve(MODELS, X, Y, sizes=[8, 200], splits=10)
+    # The program of the test above.
+    curve = learning_curve(MODELS, X, Y, sizes=[30, 200], splits=3, seed=5)
     mean = curve.mean("split")
     assert np.all(mean["error"].isel(size=1) < mean["error"].isel(size=0))
     assert np.all(mean["log_loss"].isel(size=1) < mean["log_loss"].isel(size=0))

@@ -67,7 +67,7 @@ NUMBERS = RNG.normal(3.0 * KIND[:, None], [[1.0, 2.0]], size=(N, 2))
 @pytest.mark.parametrize(
     ("model", "x", "y", "names"),
     [
-        (poisson_naive_bayes, COUNTS, KIND, ["0", "1"]),
+        pytest.param(poisson_naive_bayes, COUNTS, KIND, ["0", "1"], marks=pytest.mark.long),
         (mixed_naive_bayes, NAMES, KIND, ["0", "1"]),
         (gaussian_naive_bayes, NUMBERS, SOME, ["0", "1", "label hidden"]),
         (fixed_variance_mixture, RNG.normal(4.0 * KIND[:, None], 1.0, size=(N, 2)), None, ["all rows"]),

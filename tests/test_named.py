@@ -122,6 +122,7 @@ def test_what_holds_no_names_or_others_is_said():
         mle(gaussian_naive_bayes, summarise(MIXED, SPECIES))
 
 
+@pytest.mark.long
 def test_latent_classes_are_found():
     """Two classes that answer ten questions alike with probability 0.9: all but a few rows are told apart."""
     truth = RNG.integers(0, 2, 400)

@@ -1,17 +1,18 @@
-"""A Parquet file that is larger than the memory allowed: one pass to a summary, and the fit; peak resident memory.
+"""Files that are larger than the memory allowed: one pass to a summary, and the fit; peak resident memory.
 
 Peer: scikit-learn's GaussianNB.partial_fit over the same file, batch by batch.
 """
 
 import resource
 import tempfile
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from .race import Row, alone, timed
 
-NAME = "Parquet file"
 COLUMNS, LABELS = 5, 3
 GROUP = 500_000  # rows of a row group
 BATCH = 262_144
@@ -20,16 +21,17 @@ LIMIT = 1.0  # GiB of resident memory, the aim
 
 def write(path: Path, rows: int) -> None:
     import pyarrow as pa
-    from pyarrow import parquet
+    from pyarrow import csv, parquet
 
     rng = np.random.default_rng(0)
     schema = pa.schema([(f"x{j}", pa.float32()) for j in range(COLUMNS)] + [("label", pa.int8())])
-    with parquet.ParquetWriter(path, schema, compression="none", use_dictionary=False) as file:
+    parquets = partial(parquet.ParquetWriter, compression="none", use_dictionary=False)
+    with (parquets if path.suffix == ".parquet" else csv.CSVWriter)(path, schema) as file:
         for start in range(0, rows, GROUP):
             y = rng.integers(LABELS, size=min(GROUP, rows - start)).astype(np.int8)
             columns = [rng.standard_normal(len(y), dtype=np.float32) + j * y for j in range(COLUMNS)]
             arrays = [pa.array(column.astype(np.float32)) for column in columns]
-            file.write_table(pa.table([*arrays, pa.array(y)], schema=schema), row_group_size=GROUP)
+            file.write_table(pa.table([*arrays, pa.array(y)], schema=schema), GROUP)
 
 
 def resident() -> float:
@@ -47,14 +49,21 @@ def by_bayeszoo(path: str) -> dict:
 
 
 def by_partial_fit(path: str) -> dict:
+    import pandas as pd
     from pyarrow import parquet
     from sklearn.naive_bayes import GaussianNB
 
+    def parts() -> Iterator[np.ndarray]:
+        if path.endswith(".csv"):
+            yield from (part.to_numpy() for part in pd.read_csv(path, chunksize=BATCH, dtype=np.float32))
+            return
+        for batch in parquet.ParquetFile(path).iter_batches(BATCH):
+            yield np.column_stack([batch.column(j).to_numpy() for j in range(COLUMNS + 1)])
+
     def stream() -> GaussianNB:
         fit = GaussianNB()
-        for batch in parquet.ParquetFile(path).iter_batches(BATCH):
-            x = np.column_stack([batch.column(j).to_numpy() for j in range(COLUMNS)])
-            fit.partial_fit(x, batch.column(COLUMNS).to_numpy(), classes=np.arange(LABELS))
+        for part in parts():
+            fit.partial_fit(part[:, :COLUMNS], part[:, COLUMNS], classes=np.arange(LABELS))
         return fit
 
     seconds, fit = timed(stream)
@@ -62,11 +71,15 @@ def by_partial_fit(path: str) -> dict:
 
 
 def measure(scale: str) -> list[Row]:
-    rows = 5_000_000 if scale == "quick" else 100_000_000
+    parquet, csv = (5_000_000, 1_000_000) if scale == "quick" else (100_000_000, 30_000_000)
+    return [*_raced("Parquet", parquet), *_raced("CSV", csv)]
+
+
+def _raced(kind: str, rows: int) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "table.parquet"
+        path = Path(folder) / f"table.{kind.lower()}"
         write(path, rows)
-        size = f"{NAME}, {rows:,} x {COLUMNS}, {path.stat().st_size / 2**30:.2g} GiB"
+        size = f"{kind} file, {rows:,} x {COLUMNS}, {path.stat().st_size / 2**30:.2g} GiB"
         ours, peer = (alone(one, str(path)) for one in (by_bayeszoo, by_partial_fit))
     if isinstance(ours, str) or isinstance(peer, str):
         return [Row(size, "", "", "", "", ours if isinstance(ours, str) else str(peer))]

@@ -14,6 +14,7 @@ from functools import partial
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
@@ -30,7 +31,8 @@ from .target import lifted, log_likelihood, row_log_likelihoods
 EXACT = 1e-9  # relative error of a difference of two log-likelihoods that counts as none
 CHECKED = 500_000  # rows in memory up to which all of them are checked
 
-POINTS = 256  # parameter points, half of which is the most features that are looked for
+CURVED = 40  # parameters up to which second derivatives are looked at, too
+THROUGH = 1_000  # parameters up to which derivatives are looked at at all
 WORTH = 1_000  # rows from which on a reweighted part of them is looked for
 
 COVARIANCE = "mean and covariance of each group"
@@ -66,7 +68,7 @@ def compress(
     """The first exact stand-in for the rows that is found.
 
     A group is the rows of one label with the same features missing. vectors: unconstrained parameters at which
-    exactness is checked; points: others, from which the features of a row are made that a likelihood sees.
+    exactness is checked; points: others, at which it is looked what of a row a likelihood sees.
     The summary's sample, with the extremes of each column, is tried; what it comes to is checked on all rows in memory,
     or on CHECKED of them, but not on rows in files, as that would take another pass.
     """
@@ -160,10 +162,10 @@ def _kinds(
     """Ways to make few rows of a summary, the one with the fewest first."""
     kinds = {name: partial(from_moments, rows, shape) for name, rows in GROUPWISE.items()}
     kinds["equal rows counted"] = counted
-    if count >= WORTH:
+    if count >= WORTH and points.shape[1] <= THROUGH:
         partly = bool(np.isnan(few.x).any())
         each = partial(_each_row, np.asarray(points), spec, model, shape, partly)
-        kinds["some of the rows, reweighted"] = partial(reweighted, each, few)
+        kinds["some of the rows, reweighted"] = partial(reweighted, each, few, count)
     return kinds
 
 
@@ -196,8 +198,9 @@ def _log_likelihoods(vectors: Array, spec: Spec, rows: Rows, *, model: Declared,
 
 def _each_row(
     points: np.ndarray, spec: Spec, model: Declared, shape: Structure, partly: bool, part: Part
-) -> np.ndarray:
-    """log-likelihood of each row at each point, (rows, points); BLOCK rows at a time, for one program.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Derivatives of each row's log-likelihood at the first point, (rows, columns), and itself at the others, (rows,
+    points); BLOCK rows at a time, for one program.
 
     The rows are all known or all hidden, so that they come out in their order.
     """
@@ -208,16 +211,20 @@ def _each_row(
         rows = lay_out(block.x, block.y, shape, np.ones(BLOCK), np.asarray(spec.loc))
         if partly and rows.seen is None:
             rows = Rows(rows.x, np.ones(rows.x.shape, dtype=bool), rows.y, rows.weights)
-        values = np.asarray(_at_points(points, spec, rows, model=model, shape=shape)).T
-        answers.append(values[: len(part.x) - start])
-    return np.concatenate(answers)
+        looks = _derivatives(points, spec, rows, model=model, shape=shape)
+        answers.append([np.asarray(look)[: len(part.x) - start] for look in looks])
+    return tuple(map(np.concatenate, zip(*answers, strict=True)))
 
 
 @partial(jax.jit, static_argnames=("model", "shape"))
-def _at_points(points: Array, spec: Spec, rows: Rows, *, model: Declared, shape: Structure) -> Array:
-    """log-likelihood of each row at each vector, (points, rows)."""
+def _derivatives(points: Array, spec: Spec, rows: Rows, *, model: Declared, shape: Structure) -> tuple[Array, Array]:
+    """Each row's log-likelihood, gradient and, of few parameters, Hessian at one vector; and its value at others."""
 
     def one(vector: Array) -> Array:
         return row_log_likelihoods(model, shape, lifted(model, shape, vector, spec, rows).values, spec, rows)
 
-    return jax.lax.map(one, points)
+    columns = [one(points[0])[:, None], jax.jacfwd(one)(points[0])]
+    if points.shape[1] <= CURVED:
+        upper = np.triu_indices(points.shape[1])
+        columns.append(jax.jacfwd(jax.jacfwd(one))(points[0])[:, *upper])
+    return jnp.concatenate(columns, axis=1), jax.lax.map(one, points[1:]).T

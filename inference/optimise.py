@@ -265,7 +265,7 @@ def find_mode(
         whiten = axes / np.sqrt(np.where(curvature == 0, np.inf, np.abs(curvature)))
         u = np.asarray(_descend(jnp.asarray(u), jnp.asarray(whiten), _nothing(value), *data, **target)[0])
     value, gradient = f(u)
-    gap, left_out = np.inf, 0.0
+    gap, left_out, climbed = np.inf, 0.0, False
     for _ in bar(range(50), desc="Newton, at most"):
         if not np.all(np.isfinite(gradient)):
             raise NoMaximumError("the objective is not finite at its best point; use map_estimate, or other priors.")
@@ -281,8 +281,11 @@ def find_mode(
                 u, value, gradient = u - size * step, new_value, new_gradient
                 break
         else:
-            if whole or gap <= CLOSE or u.size > LARGEST:
+            if gap <= CLOSE or (whole and climbed) or u.size > LARGEST:
                 break
+            if whole:  # far from the mode, curvature may mislead in every direction
+                u, climbed = np.asarray(_climb(jnp.asarray(u), _nothing(value), scale, spec, rows, **target)[0]), True
+                value, gradient = f(u)
             whole = True
             continue
         if ended:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .compress import EXACT, POINTS, Compressed, compress
+from .compress import EXACT, Compressed, compress
 from .declare import declare
 from .devices import shared, spread
 from .errors import DataError, FitWarning, ModelError
@@ -34,7 +34,8 @@ from .target import (
 HARMLESS = 1e-3  # nats by which few rows may miss the log density at the mode, whatever they are relative to it
 PROPOSAL = "log_prior_over_normal"  # in sample_stats, of fits that draw from a normal
 CHECKS = 6  # parameters at which exactness is checked
-PRIOR_DRAWS = CHECKS + POINTS
+POINTS = 9  # parameters at which it is looked what of a row a likelihood sees
+PRIOR_DRAWS = 262
 LOADED = 1 << 31  # bytes up to which a table that was streamed is loaded, where its likelihood needs every row
 
 
@@ -146,7 +147,8 @@ class Problem:
         centre = np.median(draws, axis=0)
         out = np.resize([0.03, 0.1, 0.3, 0.6, 1.0, 1.0], len(draws))
         vectors = centre + out[:, None] * (draws - centre)
-        data = self.spec, self.summary, vectors[:CHECKS], vectors[CHECKS:], partial(self.lay, coarse=True)
+        points = vectors[CHECKS : CHECKS + POINTS]
+        data = self.spec, self.summary, vectors[:CHECKS], points, partial(self.lay, coarse=True)
         return compress(self.model, self.shape, *data)
 
     def everything(self) -> Rows:

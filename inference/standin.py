@@ -3,18 +3,18 @@
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
+from scipy.linalg import qr, solve_triangular
 
 from .moments import Moments, sigma_points
-from .recombine import recombine
 from .structure import Structure
 from .summary import Part, Summary, joined
 
-BLOCK = 2_000  # rows that are recombined at a time
-GLANCE = 512  # rows that are looked at first
+BLOCK = 1_024  # rows whose log-likelihoods are looked at at a time
+GLANCE = 1_200  # rows from which features are made
 RARE = 20  # rows of a label up to which they stay as they are
 FLAT = 1e-11  # relative singular value that counts as none
-CLIFF = 0.01  # of the last singular value that counts, what the next one is at most where features are few in truth
-LEFT = 1e-8  # of a row's log-likelihoods, relative, up to which features make them up
+DEAR = 1e3  # cube of the number of features, a row of the table, from which on finding weights takes too long
+LEFT = 1e-8  # of a row's derivatives and log-likelihoods, relative, up to which features make them up
 MOST = 200_000  # different rows up to which counting them is tried
 
 
@@ -71,27 +71,31 @@ def _different(part: Part) -> Part:
     return Part(part.x[first], part.y[first], part.labels, weights, str)
 
 
-def reweighted(each: Callable[[Part], np.ndarray], few: Part, summary: Summary) -> Part | None:
+Looks = tuple[np.ndarray, np.ndarray]
+
+
+def reweighted(each: Callable[[Part], Looks], few: Part, count: int, summary: Summary) -> Part | None:
     """Some of the rows, with weights, whose likelihood is that of all; None where no few can have it.
 
-    Let L be the matrix of each row's log-likelihood at many parameter points. Where its rank r is less than the number
-    of points, the log-likelihood of any row is a combination of r features of the row, and r + 1 rows with the same
-    sums of these features have the same likelihood as all: they exist (Caratheodory) and are found by recombination.
-    A row whose log-likelihood these features do not make up, as of a rare kind that the sample misses, stays.
-    Singular values that fade out, in place of ending, are those of a likelihood such as softmax regression's, which has
-    no finite number of features: some make it up to rounding where it was looked at, but not everywhere.
-    each: the log-likelihood of each row at each point, (rows, points). few: rows from which the features are made.
+    Where the log-likelihood of a row is sum_j c_j(theta) F_j(row), as of any exponential family, its value, gradient
+    and Hessian in theta at one theta are combinations of the r features F_j, and make them up in turn. r + 1 rows with
+    the same sums of these features have the same likelihood as all, and are found among few.
+    Whether the features do make up the log-likelihood is told at other parameter points. A row for which they do not,
+    as of a rare kind that the sample misses, stays, as does one whose label is summed out.
+    each: the derivatives of each row, (rows, columns), and its log-likelihood at some points, (rows, points). few: rows
+    from which the features are made. count: the rows of the whole table, of which the summary may be a part.
     """
     if summary.sources is None:
         return None
-    features, rare = {}, []
+    features, candidates, sums, rare = {}, {}, {}, []
     for k in np.unique(_labels(few)):
         own = few.take(np.flatnonzero(_labels(few) == k))
-        if len(own.x) > RARE:
-            features[k] = _features(each, own)
-            if features[k] is None:
-                return None
-    left: dict[int, tuple[Part, np.ndarray]] = {}
+        if len(own.x) <= RARE or k < 0:
+            continue
+        features[k] = _features(*each(_evenly(own, GLANCE)), count)
+        if features[k] is None:
+            return None
+        candidates[k], sums[k] = (own, *features[k](*each(own))), 0.0
     for block in _blocks(summary.parts()):
         label = _labels(block)
         for k in np.unique(label):
@@ -99,50 +103,66 @@ def reweighted(each: Callable[[Part], np.ndarray], few: Part, summary: Summary) 
             if k not in features:  # too few rows to tell their features; they stay
                 rare.append(new)
                 continue
-            seen, made_up = features[k](each(new))
+            seen, made_up = features[k](*each(new))
             if not made_up.all():
                 rare.append(new.take(np.flatnonzero(~made_up)))
-                new, seen = new.take(np.flatnonzero(made_up)), seen[made_up]
-            seen = np.column_stack([np.ones(len(new.x)), seen])
-            if k in left:
-                new, seen = joined([left[k][0], new]), np.concatenate([left[k][1], seen])
             weights = np.ones(len(new.x)) if new.weights is None else new.weights
-            index, weights = recombine(seen, weights)
-            kept = new.take(index)
-            left[k] = Part(kept.x, kept.y, kept.labels, weights, str), seen[index]
-    kept = [part for part, _ in left.values()] + rare
-    return joined(kept) if kept else None
+            sums[k] = sums[k] + weights[made_up] @ seen[made_up]
+    kept = [_with_sums(*candidates[k], sums[k]) for k in candidates]
+    return joined(kept + rare) if kept else None
 
 
-Features = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+def _features(derivatives: np.ndarray, values: np.ndarray, count: int) -> Callable[..., Looks] | None:
+    """A map of derivatives and values of rows to 1 and the features that make them up, uncorrelated; None of none.
 
-
-def _features(each: Callable[[Part], np.ndarray], own: Part) -> Features | None:
-    """A map of log-likelihoods at all points to the features that make them up, uncorrelated; None of too many.
-
-    And whether they do so for each row.
+    And whether they do so for each row. count: the rows of the table.
     """
-    # Some of the rows tell already whether the features are too many, at a fraction of the cost.
-    if len(own.x) > GLANCE and _features(each, own.take(np.linspace(0, len(own.x) - 1, GLANCE).astype(int))) is None:
+    if not (np.all(np.isfinite(derivatives)) and np.all(np.isfinite(values))):
         return None
-    sample = each(own)
-    if not np.all(np.isfinite(sample)):
-        return None
-    centre, scale = sample.mean(axis=0), np.maximum(sample.std(axis=0), 1e-300)
-    _, size, axes = np.linalg.svd((sample - centre) / scale, full_matrices=False)
+    centre, scale = derivatives.mean(axis=0), derivatives.std(axis=0)
+    scale = np.where(scale > FLAT * np.abs(derivatives).max(axis=0), scale, np.inf)  # of constants, rounding errors
+    _, size, axes = np.linalg.svd((derivatives - centre) / scale, full_matrices=False)
     rank = int((size > FLAT * size[0]).sum())
-    if rank > min(sample.shape) // 2 or size[rank] > CLIFF * size[rank - 1]:
+    if rank > len(derivatives) // 2 or rank**3 > DEAR * count:
         return None
-    axes, root = axes[:rank], size[:rank] / np.sqrt(len(sample))
+    axes, root = axes[:rank], size[:rank] / np.sqrt(len(derivatives))
 
-    def features(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        finite = np.isfinite(values).all(axis=1)
-        standard = np.where(finite[:, None], (values - centre) / scale, 0.0)
+    def features(derivatives: np.ndarray, values: np.ndarray) -> Looks:
+        finite = np.isfinite(derivatives).all(axis=1) & np.isfinite(values).all(axis=1)
+        standard = np.where(finite[:, None], (derivatives - centre) / scale, 0.0)
         along = standard @ axes.T
-        left = np.abs(standard - along @ axes).max(axis=1)
-        return along / root, finite & (left <= LEFT * np.maximum(np.abs(standard).max(axis=1), 1.0))
+        made_up = finite & _near(along @ axes, standard)
+        along = np.column_stack([np.ones(len(along)), along / root])
+        return along, made_up & _near(along @ made_of, np.where(finite[:, None], values, 0.0))
 
-    return features
+    made_of = np.zeros((rank + 1, values.shape[1]))
+    made_of, *_ = np.linalg.lstsq(features(derivatives, values)[0], values)
+    return features if features(derivatives, values)[1].all() else None
+
+
+def _near(made: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """Whether rows are what they are made up to be."""
+    return np.abs(made - given).max(axis=1) <= LEFT * np.maximum(np.abs(given).max(axis=1), 1.0)
+
+
+def _with_sums(own: Part, seen: np.ndarray, made_up: np.ndarray, sums: np.ndarray) -> Part:
+    """As many of the rows as there are features, (rows, m), with weights by which these add up to ``sums``.
+
+    Rows that are as far from one another's span as can be (Businger and Golub 1965), so that no weight is large; some
+    are negative, which a sum of log-likelihoods does not mind.
+    """
+    there = np.flatnonzero(made_up)
+    basis, triangle, order = qr(seen[there].T, mode="economic", pivoting=True)
+    few = own.take(there[order[: len(sums)]])
+    weights = solve_triangular(triangle[:, : len(sums)], basis.T @ sums)
+    return Part(few.x, few.y, few.labels, weights, str)
+
+
+def _evenly(several: Part | np.ndarray, most: int) -> Part | np.ndarray:
+    """At most so many rows, evenly."""
+    count = len(several.x if isinstance(several, Part) else several)
+    index = np.linspace(0, count - 1, min(count, most)).astype(int)
+    return several.take(index) if isinstance(several, Part) else several[index]
 
 
 def _blocks(parts: Iterable[Part]) -> Iterator[Part]:

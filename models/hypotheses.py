@@ -9,13 +9,11 @@ another such function; hyperparameters bind with ``functools.partial``.
 
 from contextlib import AbstractContextManager, nullcontext
 
-import jax
 import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
 from jax import Array
 from numpyro.contrib.hsgp.laplacian import eigenfunctions
-from numpyro.contrib.hsgp.spectral_densities import diag_spectral_density_squared_exponential
 from numpyro.distributions import Distribution
 
 from .spec import Spec, positive, whole
@@ -153,8 +151,11 @@ def gaussian_process(
     with _each(outputs, -3), numpyro.plate("feature", spec.features, dim=-2), numpyro.plate("basis", size, dim=-1):
         z = numpyro.sample("z", dist.Normal(0.0, 1.0))
     sines = eigenfunctions(jnp.clip(u, -edge, edge)[..., None], edge, size)  # (rows, features, basis)
-    sd = jax.vmap(lambda a, ell: jnp.sqrt(diag_spectral_density_squared_exponential(a**2, ell, edge, size, 1)))
-    return b + jnp.tensordot(sines, z * sd(amplitude, length), axes=((1, 2), (-2, -1)))
+    frequency = jnp.arange(1, size + 1) * jnp.pi / (2 * edge)
+    # The root of the spectral density, which underflows to a root of 0 where it is taken of the density itself.
+    width = amplitude * jnp.sqrt(jnp.sqrt(2 * jnp.pi) * length)
+    sd = width[:, None] * jnp.exp(-((length[:, None] * frequency) ** 2) / 4)
+    return b + jnp.tensordot(sines, z * sd, axes=((1, 2), (-2, -1)))
 
 
 def horseshoe(

@@ -10,7 +10,6 @@ import pytest
 from bayeszoo.inference import map_estimate, nuts
 from bayeszoo.inference.moments import sigma_points, spread_rows
 from bayeszoo.inference.problem import Problem
-from bayeszoo.inference.recombine import recombine
 from bayeszoo.inference.standin import reweighted
 from bayeszoo.inference.summary import Part, summary_of
 from bayeszoo.inference.sweep import one_pass
@@ -18,9 +17,11 @@ from bayeszoo.inference.target import log_target
 from bayeszoo.models import (
     fixed_variance_mixture,
     gaussian_naive_bayes,
+    gaussian_process,
     linear_regression,
     polynomial,
     softmax_regression,
+    spline,
 )
 from numpyro import plate, sample
 from numpyro.diagnostics import effective_sample_size
@@ -296,16 +297,6 @@ def test_collinear_columns_have_sigma_points():
     np.testing.assert_allclose(np.cov(points.T, aweights=w, ddof=0), np.cov(z.T, ddof=0), atol=1e-12)
 
 
-def test_recombined_rows_have_the_sums_of_all():
-    rng = np.random.default_rng(0)
-    features = np.column_stack([np.ones(3000), rng.normal(size=(3000, 20))])
-    weights = rng.integers(1, 4, size=3000).astype(float)
-    index, w = recombine(features, weights)
-    assert len(index) <= 21
-    assert (w > 0).all()
-    np.testing.assert_allclose(w @ features[index], weights @ features, rtol=1e-10, atol=1e-8)
-
-
 def test_any_likelihood_of_few_features_is_compressed():
     """A cubic in two columns has no moments that would do, nor have bits in 12 columns in later versions of NumPyro."""
     rng = np.random.default_rng(0)
@@ -321,15 +312,28 @@ def test_any_likelihood_of_few_features_is_compressed():
             np.testing.assert_allclose(few.params[name], value, rtol=1e-5, atol=1e-6 * np.abs(value).max())
 
 
+@pytest.mark.parametrize(("hypothesis", "columns", "most"), [(spline, 2, 2_000), (gaussian_process, 1, 1_000)])
+def test_a_hypothesis_linear_in_its_parameters_is_compressed(hypothesis, columns, most):
+    """Smooth functions of a column, whose products are some 200: few rows have the posterior of 20,000."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(20_000, columns))
+    data = partial(linear_regression, hypothesis=hypothesis), x, np.sin(2 * x[:, 0]) + rng.normal(size=20_000)
+    few, every = (map_estimate(*data, compress=compress) for compress in (True, False))
+    assert int(few.compression.split()[3].rstrip(",")) <= most
+    assert float(few.compression.split("exact to ")[1]) <= 1e-9
+    assert few.diagnostics["log_density"] == pytest.approx(every.diagnostics["log_density"], abs=1e-5)
+    for name, value in every.params.items():
+        np.testing.assert_allclose(few.params[name], value, atol=1e-4 * np.abs(value).max())
+
+
 def test_a_label_that_the_tried_rows_miss_is_kept():
     """Of a million rows, a sample of 5,000 may hold none of a rare label; its rows must not be lost."""
     rng = np.random.default_rng(0)
     label = np.sort(np.r_[rng.integers(2, size=5000), 2, 2, 2])
     rows = Part(rng.normal(size=(5003, 3)), label, (0, 1, 2), None, str)
-    points = rng.normal(size=(256, 3))
-    small = reweighted(
-        lambda some: some.x @ points.T, rows.take(np.arange(4000)), summary_of(rows, ("a", "b", "c"), "y", full=False)
-    )
+    points = rng.normal(size=(8, 3))
+    summary = summary_of(rows, ("a", "b", "c"), "y", full=False)
+    small = reweighted(lambda some: (some.x, some.x @ points.T), rows.take(np.arange(4000)), 5003, summary)
     assert len(small.x) <= 2 * 4 + 3
     weights = small.weights
     np.testing.assert_allclose(np.bincount(small.y, weights), np.bincount(label), rtol=1e-9)

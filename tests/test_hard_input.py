@@ -320,6 +320,7 @@ def test_truth_values_with_one_missing_are_names():
         map_estimate(gaussian_naive_bayes, x, flag.where(np.arange(43) != 5, 2))
 
 
+@pytest.mark.filterwarnings("ignore:Estimated shape parameter")
 def test_a_conditional_model_lives_with_rows_without_a_label():
     x, y = (
         pd.DataFrame({"u": np.arange(60) % 7, "v": np.arange(60) % 5}),

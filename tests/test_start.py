@@ -3,23 +3,25 @@
 import os
 import subprocess
 import sys
+from functools import partial
 
 import jax
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pytest
-from bayeszoo.inference import PrecisionError, laplace, mle, nuts
+from bayeszoo.inference import PrecisionError, laplace, mle, nuts, svi
 from bayeszoo.models import gaussian_naive_bayes, linear_regression
 from sklearn.datasets import load_iris
 
 IRIS = load_iris(as_frame=True)
 
 
-def test_another_number_of_rows_compiles_nothing_anew(compilations):
+@pytest.mark.parametrize("fitter", [mle, partial(nuts, draws=501)])
+def test_another_number_of_rows_compiles_nothing_anew(compilations, fitter):
     def fit(rows):
         with compilations() as found:
-            nuts(gaussian_naive_bayes, IRIS.data.iloc[rows], IRIS.target.iloc[rows], draws=501)
+            fitter(gaussian_naive_bayes, IRIS.data.iloc[rows], IRIS.target.iloc[rows])
         return len(found)
 
     jax.clear_caches()  # a process full of programs would forget them in a fit of its own choice: inference/room.py
@@ -65,10 +67,12 @@ def test_a_posterior_beyond_the_arithmetic_is_refused():
     heavy = np.full(150, 1e13)
     with pytest.raises(PrecisionError, match="float64 resolves no less than"):
         laplace(gaussian_naive_bayes, IRIS.data, IRIS.target, weights=heavy)
+    for fitter in (svi, nuts):
+        with pytest.raises(PrecisionError, match="use fewer rows or smaller weights"):
+            fitter(gaussian_naive_bayes, IRIS.data, IRIS.target, weights=heavy)
     light = mle(gaussian_naive_bayes, IRIS.data, IRIS.target)
-    np.testing.assert_allclose(
-        mle(gaussian_naive_bayes, IRIS.data, IRIS.target, weights=heavy).params["mu"], light.params["mu"], rtol=1e-6
-    )
+    less = mle(gaussian_naive_bayes, IRIS.data, IRIS.target, weights=heavy / 100)
+    np.testing.assert_allclose(less.params["mu"], light.params["mu"], rtol=1e-6)
 
 
 def test_many_rows_do_not_freeze_the_sampler():

@@ -1,4 +1,4 @@
-"""From nothing to an answer: --help, and a finished iris posterior in a first and in a second process.
+"""From nothing to an answer: --help, a finished iris posterior in a first and in a second process, and a report.
 
 The caches of compiled programs are empty for the first one: bayeszoo's command line and PyMC, PyTensor and Numba keep
 theirs by themselves, and JAX keeps one where its environment variables say so, as they do here for all. Python keeps
@@ -32,6 +32,9 @@ FIT = [
     "--out",
 ]
 
+PENGUINS = [*CLI, "fit", "gaussian_naive_bayes", "penguins", "--target", "species", "--no-report", "--force", "--out"]
+REPORT = 20  # seconds that a report of penguins may take
+
 OURS = """
 from bayeszoo.inference import nuts
 from bayeszoo.models import gaussian_naive_bayes
@@ -62,6 +65,9 @@ MCMC(kernel, chain_method="vectorized", **keywords).run(jax.random.key(0), x, y)
 }
 
 
+OWN = ("help", "bare Python", "command line", "fit of penguins", "report of penguins")
+
+
 def seconds(command: list[str], cache: Path) -> float:
     """Seconds of a process whose compiled programs are kept under ``cache``."""
     kept = {
@@ -78,7 +84,7 @@ def seconds(command: list[str], cache: Path) -> float:
 def measure(scale: str) -> list[Row]:
     rounds = 1 if scale == "quick" else 2
     scripts = {name: [sys.executable, "-c", script] for name, script in {"Python": OURS, **PEERS}.items()}
-    first: dict[str, list[float]] = {name: [] for name in ("help", "bare Python", "command line", *scripts)}
+    first: dict[str, list[float]] = {name: [] for name in (*OWN, *scripts)}
     second: dict[str, list[float]] = {name: [] for name in first}
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
@@ -87,6 +93,8 @@ def measure(scale: str) -> list[Row]:
                 "help": [*CLI, "--help"],
                 "bare Python": [sys.executable, "-c", ""],
                 "command line": [*FIT, run],
+                "fit of penguins": [*PENGUINS, str(Path(folder) / "birds")],
+                "report of penguins": [*CLI, "report", str(Path(folder) / "birds"), "--force"],
             }
             for spent in (first, second):
                 for name, command in (commands | scripts).items():
@@ -94,6 +102,9 @@ def measure(scale: str) -> list[Row]:
                     print(f"  {name} {spent[name][-1]:.1f} s", flush=True)
     one, two = ({k: statistics.median(v) for k, v in spent.items()} for spent in (first, second))
     rows = [_row("--help, s; bare Python", two["help"], two["bare Python"], "what it costs over an empty script")]
+    for which, spent in (("first", one), ("second", two)):
+        what = f"report of penguins by NUTS, {which} process, s; the time it may take"
+        rows.append(_row(what, spent["report of penguins"], REPORT, "bayeszoo report RUN, imports included"))
     for mine in ("command line", "Python"):
         note = "with a table, netCDF and generated rows written" if mine == "command line" else ""
         for peer in PEERS:

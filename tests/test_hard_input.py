@@ -186,7 +186,7 @@ def test_what_cannot_be_stored_is_refused_before_writing(tmp_path):
 
     prior = partial(gaussian_naive_bayes, mu=dist.Normal(0.0, 10.0))
     for fit, words in (
-        (mle(own, FRAME, RESPONSE), "not a model of the zoo"),
+        (mle(own, FRAME, RESPONSE), "not a model of the zoo and stands at the top of no"),
         (mle(prior, FRAME, CODES), "hyperparameter 'mu' is a Normal"),
         (mle(gaussian_naive_bayes, FRAME, pd.to_datetime(CODES, unit="D")), "neither text nor a number"),
     ):

@@ -8,6 +8,7 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import numpyro
+import pandas as pd
 import pytest
 from arviz_plots import PlotCollection
 from bayeszoo.inference import calibrate, label_uncertainty, laplace, learning_curve, outliers
@@ -16,12 +17,13 @@ from bayeszoo.models import (
     fixed_variance_mixture,
     gaussian_naive_bayes,
     linear_regression,
+    poisson_naive_bayes,
     poisson_regression,
     probabilistic_pca,
     softmax_regression,
 )
 from bayeszoo.workflow import datasets, diagram, plots
-from bayeszoo.workflow.left_out import own_label_posterior
+from bayeszoo.workflow.left_out import Case, own_label_posterior
 from bayeszoo.workflow.report import report
 from matplotlib.figure import Figure
 from numpyro import handlers
@@ -36,6 +38,9 @@ MODELS = {"naive": gaussian_naive_bayes, "softmax": softmax_regression}
 
 def fitted(model, x, y=None):
     return laplace(model, x, y, draws=100, chains=2)
+
+
+VISITS = pd.DataFrame(np.random.default_rng(0).poisson(2.0, size=(len(X), 2)), columns=["visits", "calls"])
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +71,7 @@ CALLS = {
     "plot_predictive_by_class": plots.plot_predictive_by_class,
     "plot_predictive": lambda joint, tree: plots.plot_predictive(fit := fitted(probabilistic_pca, X), fit.to_arviz()),
     "plot_columns_loo_pit": plots.plot_columns_loo_pit,
+    "plot_counts": lambda joint, tree: plots.plot_counts(fit := fitted(poisson_naive_bayes, VISITS, Y), fit.to_arviz()),
     "plot_probabilities_by_class": lambda joint, tree: plots.plot_probabilities_by_class(
         fitted(softmax_regression, X, Y)
     ),
@@ -133,7 +139,7 @@ def test_a_response_has_densities_of_numbers_and_a_rootogram_of_counts():
 def test_one_chain_has_all_pictures_but_ranks():
     line = laplace(linear_regression, X[["bill_length_mm"]], X["body_mass_g"], draws=200, chains=1)
     tree = line.to_arviz()
-    assert [name for name, _ in plots.predictive(line, tree)] == ["response", "intervals", "loo-pit"]
+    assert [name for name, _ in plots.predictive(Case(line, tree))] == ["response", "intervals", "loo-pit"]
     plt.close("all")
     page = report(line, tree)
     assert "trace plot" in page

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from bayeszoo.inference import laplace, mle, nuts, outliers
+from bayeszoo.inference import laplace, map_estimate, mle, nuts, outliers
 from bayeszoo.models import (
     categorical_naive_bayes,
     fixed_variance_mixture,
@@ -27,11 +27,13 @@ from bayeszoo.workflow import datasets, diagram, store
 from bayeszoo.workflow.cli import main
 from bayeszoo.workflow.report import report
 from bayeszoo.workflow.verdict import check
+from sklearn.datasets import load_digits
 
 PENGUINS = datasets.load("penguins")
 X, Y, _ = datasets.choose_columns(PENGUINS, "species", None)
 WHOLE = PENGUINS.dropna().reset_index(drop=True)
 RNG = np.random.default_rng(0)
+DIGITS = load_digits(as_frame=True)
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +60,7 @@ def test_the_page_needs_no_other_file_and_has_every_section(page):
     ]
     pictures = re.findall(r"<img [^>]*>", page)
     assert len(pictures) >= 12
+    assert [kind for kind in ("trace", "rank", "pair") if f'alt="{kind} plot' not in page] == []
     assert all(re.search(r'alt="[^"]+"', one) for one in pictures)
     assert "<script" not in page
 
@@ -105,6 +108,7 @@ CASES = {
         [
             "columns by class check",
             "loo-pit of columns check",
+            "Fixed beforehand",
             "Least sure rows",
             "real and generated rows",
             "What is unsure",
@@ -116,7 +120,14 @@ CASES = {
         gaussian_naive_bayes,
         X,
         Y,
-        ["A point estimate", "Leave-one-out needs draws", "confusion matrix", "leaves no row out", "by EM"],
+        [
+            "Maximum likelihood leaves the priors out",
+            "A point estimate",
+            "Leave-one-out needs draws",
+            "confusion matrix",
+            "leaves no row out",
+            "by EM",
+        ],
     ),
     "columns of names": (
         laplace,
@@ -137,7 +148,14 @@ CASES = {
         multinomial_naive_bayes,
         pd.DataFrame(RNG.multinomial(30, [0.5, 0.3, 0.2], size=60), columns=list("abc")),
         pd.Series(["long", "short"] * 30, name="kind"),
-        ["loo-pit of columns check", "Not to be had: missing features cannot be"],
+        ["counts check", "loo-pit of columns check", "Not to be had: missing features cannot be"],
+    ),
+    "ten labels of images": (
+        map_estimate,
+        gaussian_naive_bayes,
+        DIGITS.data.iloc[:300, 18:22].set_axis([f"pixel_{i}_{j}" for i in (0, 1) for j in (0, 1)], axis=1),
+        DIGITS.target[:300],
+        ["Of more than 6 labels", "<th>most probable</th>", "<th>third</th>", "Real and generated rows"],
     ),
 }
 
@@ -145,7 +163,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_sections_fit_the_model(case):
     fitter, model, x, y, expected = CASES[case]
-    more = {} if fitter is mle else {"draws": 100, "chains": 2}
+    more = {} if fitter in (mle, map_estimate) else {"draws": 100, "chains": 2}
     found = report(fitter(model, x, y, **more))
     assert [words for words in expected if words not in found] == []
     assert "nan" not in re.sub(r"base64,[^\"]*", "", found).lower().replace("dominan", "")
@@ -211,6 +229,19 @@ def test_a_bad_fit_is_called_bad():
     assert sure.loc["calibration, p of uniform ranks", "passed"]
 
 
+def test_a_column_that_is_not_spread_as_the_model_says_is_called_so():
+    rng = np.random.default_rng(0)
+    label = np.arange(200) % 2
+    x = pd.DataFrame({"right": rng.normal(size=200), "skewed": rng.exponential(size=200) ** 2}) + label[:, None]
+    told = {}
+    for columns in (["right"], ["right", "skewed"]):
+        fit = laplace(gaussian_naive_bayes, x[columns], label, draws=500)
+        told[len(columns)] = check(fit).set_index("name").loc["calibration of columns, p of uniform places"]
+    assert bool(told[1].passed)
+    assert not told[2].passed
+    assert told[2].advice.startswith("column 'skewed' is not spread as the fit says, most of all in ")
+
+
 def test_a_prior_that_the_data_contradict_is_found():
     import numpyro
     import numpyro.distributions as dist
@@ -253,6 +284,29 @@ def test_the_verb_writes_it_and_replaces_nothing(fit, tmp_path, monkeypatch, cap
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
 
+# Of every element with text of its own: its colour, and that of the nearest background that is not clear.
+COLOURS = """
+const found = new Map();
+for (const e of document.body.querySelectorAll('*')) {
+  if (![...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim()) || !e.checkVisibility()) continue;
+  let on = e;
+  while (on.parentElement && /, 0\\)$|transparent/.test(getComputedStyle(on).backgroundColor)) on = on.parentElement;
+  const one = {ink: getComputedStyle(e).color, paper: getComputedStyle(on).backgroundColor, tag: e.tagName};
+  found.set(JSON.stringify(one), one);
+}
+return [...found.values()];
+"""
+
+
+def luminance(colour):
+    """Of WCAG 2.2, of 'rgb(r, g, b)'; white where it is clear."""
+    parts = [float(part) for part in re.findall(r"[\d.]+", colour)]
+    if len(parts) == 4 and parts[3] == 0:
+        return 1.0
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in np.array(parts[:3]) / 255]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+
 @pytest.mark.skipif(BROWSER is None or shutil.which("chromedriver") is None, reason="no Chromium with its driver here")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize("width", [360, 1280])
@@ -280,6 +334,17 @@ def test_a_browser_shows_it(page, tmp_path, width):
         assert len(shown) >= 12
         assert all(complete and wide > 0 and right <= width for complete, wide, right in shown)
         assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+        for scheme, media in (("light", "screen"), ("dark", "screen"), ("dark", "print")):
+            features = [{"name": "prefers-color-scheme", "value": scheme}]
+            driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
+            colours = driver.execute_script(COLOURS)
+            assert len(colours) > 3
+            for one in colours:
+                ink, paper = (luminance(one[part]) for part in ("ink", "paper"))
+                contrast = (max(ink, paper) + 0.05) / (min(ink, paper) + 0.05)
+                assert contrast >= 4.5, (scheme, media, one)  # WCAG 2.2, 1.4.3
+            dark = luminance(colours[0]["paper"]) < 0.1
+            assert dark == (scheme == "dark" and media == "screen")
         kept = os.environ.get("BAYESZOO_SCREENSHOTS")
         if kept:
             Path(kept).mkdir(parents=True, exist_ok=True)

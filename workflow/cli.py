@@ -38,7 +38,7 @@ def models(name: Annotated[str | None, typer.Argument(help="a model, to see all 
 
 @app.command()
 def fit(
-    model: Annotated[str, typer.Argument(help="a name from 'bayeszoo models'")],
+    model: Annotated[str, typer.Argument(help="a name from 'bayeszoo models', or FILE.py:FUNCTION of your own")],
     data: Annotated[str, typer.Argument(help="a CSV or Parquet path, or a bundled table such as penguins")],
     target: Annotated[str | None, typer.Option(help="column of the label or response; none: it is hidden")] = None,
     by: Annotated[str, typer.Option(help="mle, map, laplace, svi or nuts")] = "nuts",
@@ -73,7 +73,7 @@ def fit(
     from . import datasets, store
     from .tables import held_out, known_rows, print_summary, score_of
 
-    zoo = _model(model)
+    zoo = _own_or_zoo(model)
     if by not in METHODS:
         raise inference.ModelError(f"--by takes {', '.join(METHODS)}, got '{by}'.")
     function = partial(zoo, **_settings(zoo, setting or []))
@@ -91,13 +91,13 @@ def fit(
         kept, held = kept[whole[kept]], held[whole[held]]
         x, y = table[list(x.columns)].iloc[kept], None if y is None else y.dropna().loc[table.index[kept]]
         notes.append(f"{int((~whole).sum())} of {len(table)} rows miss a value and are left out.")
-    folder = out or Path("runs") / f"{model}-{Path(data).stem}"
+    folder = out or Path("runs") / f"{zoo.__name__}-{Path(data).stem}"
     store.check_folder(folder)
-    for name in (*store.FILES, store.SCORE, "generated.csv", "report.html", "plots"):
+    for name in (*store.FILES, store.MODEL, store.SCORE, "generated.csv", "report.html", "plots"):
         runs.refuse_to_replace(folder / name, force)
     if labels is not None:
         y = datasets.in_order(y, labels)
-    elif ZOO[model].ordered and y is not None and not pd.api.types.is_numeric_dtype(y):
+    elif model in ZOO and ZOO[model].ordered and y is not None and not pd.api.types.is_numeric_dtype(y):
         found = ",".join(sorted(map(str, y.dropna().unique())))
         notes.append(f"labels are taken to be in the order {found}; --labels gives another.")
     for note in notes:
@@ -232,6 +232,13 @@ def learning(
         typer.echo(f"softmax regression overtakes naive Bayes {where}; in {sure:.0%} of resamples it does\n")
     plot_learning_curve(curve, f"{data}, {target}").savefig(file, dpi=100)
     typer.echo(f"written to {file}")
+
+
+def _own_or_zoo(name: str) -> Any:
+    from .own import read_model
+
+    file, colon, function = name.rpartition(":")
+    return read_model(Path(file), function) if colon else _model(name)
 
 
 def _model(name: str) -> Any:

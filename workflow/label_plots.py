@@ -9,11 +9,12 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from ..inference.arviz import variable_name
+from .left_out import known_or_assigned
 
 if TYPE_CHECKING:
     from ..inference.fit import Fit
 
-COLUMNS = 6  # panels of columns, those that differ most between labels or, without labels, the first
+COLUMNS = 6  # panels of labels
 SAMPLES = 400  # labels drawn of each row's probabilities, for a picture that counts them
 IMAGES = 6  # generated images a label
 PIXEL = re.compile(r"pixel_(\d+)_(\d+)")
@@ -44,7 +45,8 @@ def plot_confusion(fit: "Fit", probability: np.ndarray) -> Figure:
 def plot_label_calibration(fit: "Fit", probability: np.ndarray) -> Figure:
     """How often a label is right against how probable it was called, adjusted by pool adjacent violators, with bands.
 
-    (Dimitriadis, Gneiting and Jordan 2021; ArviZ's plot_ppc_pava.) probability: as in plot_confusion.
+    (Dimitriadis, Gneiting and Jordan 2021; ArviZ's plot_ppc_pava.) probability: as in plot_confusion. Of more than
+    COLUMNS labels, those of the largest squared errors are shown.
     """
     from arviz_plots import plot_ppc_pava
 
@@ -53,7 +55,9 @@ def plot_label_calibration(fit: "Fit", probability: np.ndarray) -> Figure:
     labels = [variable_name(str(label)) for label in fit.label_coordinate.tolist()]
     drawn = rng.random((1, SAMPLES, len(p), p.shape[1])) < p
     right = fit.y[known][:, None] == np.arange(p.shape[1])
-    shown = [k for k in range(len(labels)) if right[:, k].any() and not right[:, k].all()][:COLUMNS]
+    told = [k for k in range(len(labels)) if right[:, k].any() and not right[:, k].all()]
+    loss = ((p - right) ** 2).sum(axis=0)
+    shown = sorted(sorted(told, key=lambda k: -loss[k])[:COLUMNS])
     dims = ("chain", "draw", "row")
     tree = xr.DataTree.from_dict(
         {
@@ -86,10 +90,3 @@ def plot_images(fit: "Fit") -> Figure:
                 axis.imshow(image, cmap="gray_r", vmin=np.nanmin(fit.x), vmax=np.nanmax(fit.x))
     figure.suptitle("real | generated", fontsize="small")
     return figure
-
-
-def known_or_assigned(fit: "Fit") -> np.ndarray:
-    """Codes of the rows' labels, the most probable where none is known."""
-    labels = fit.label_coordinate.tolist()
-    assigned = np.array([labels.index(one) for one in fit.assign(fit.x).values.tolist()])
-    return np.where(fit.y >= 0, fit.y, assigned)

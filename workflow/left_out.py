@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 CELLS = 4_000_000  # draws x rows x labels held at a time
 DRAWS = 4000  # draws of x a label that a row is placed among, at least
 ROUNDING = 1e-9  # nats between the draws' likelihoods of a row that are none
+COLUMNS = 4  # columns whose cells are placed: those that differ most between labels or, without labels, the first
+LEAST = 20  # rows of a label whose places are tested for uniformity
 PLACED = 400  # rows a label that are placed, at most: where more are, these are chosen at random
 
 
@@ -165,6 +167,14 @@ class Case:
         return np.exp(self.fit.log_label_posterior(self.fit.x).values), "the rows it was fitted to"
 
     @cached_property
+    def places(self) -> tuple["Places", ...]:
+        """``pit_of_columns`` of the columns that tell labels apart best, or the first; labels of LEAST rows or more."""
+        if not self.leaves_out or not self.fit.shape.generative:
+            return ()
+        found = pit_of_columns(self.fit, self.tree, telling_columns(self.fit))
+        return tuple(one for one in found if len(one.pit) >= LEAST)
+
+    @cached_property
     def unsure(self) -> xr.Dataset:
         """``label_uncertainty`` of the fit's rows."""
         return label_uncertainty(self.fit, self.fit.x)
@@ -228,6 +238,20 @@ def pit_of_columns(fit: "Fit", tree: xr.DataTree, columns: np.ndarray, *, seed: 
             pit[:, at] = array_stats.loo_pit(among, fit.x[rows, j], log_weights, chain_axis=None, random_state=rng)
         half = 0.5 / len(drawn)
         yield Places(name, np.where(np.isnan(fit.x[rows][:, columns]), np.nan, np.clip(pit, half, 1 - half)))
+
+
+def known_or_assigned(fit: "Fit") -> np.ndarray:
+    """Codes of the rows' labels, the most probable where none is known."""
+    labels = fit.label_coordinate.tolist()
+    assigned = np.array([labels.index(one) for one in fit.assign(fit.x).values.tolist()])
+    return np.where(fit.y >= 0, fit.y, assigned)
+
+
+def telling_columns(fit: "Fit") -> np.ndarray:
+    """The COLUMNS whose means differ most between labels, in units of the column's standard deviation."""
+    codes = known_or_assigned(fit) if fit.shape.classes else np.zeros(len(fit.x), dtype=int)
+    centres = [np.nanmean(fit.x[codes == k], axis=0) for k in np.unique(codes)]
+    return np.argsort(-np.std(centres, axis=0) / np.nanstd(fit.x, axis=0), kind="stable")[:COLUMNS]
 
 
 def _draws_of_x(fit: "Fit", code: int, rng: np.random.Generator) -> np.ndarray:

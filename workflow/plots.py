@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt
 import xarray as xr
 from matplotlib.figure import Figure
 
+from ..inference.table import COUNTS
 from .check import plot_calibration as plot_calibration
 from .decision_plots import plot_accuracy_coverage as plot_accuracy_coverage
 from .decision_plots import plot_label_uncertainty as plot_label_uncertainty
@@ -28,6 +29,7 @@ from .parameter_plots import plot_rank as plot_rank
 from .parameter_plots import plot_trace as plot_trace
 from .parameter_plots import plot_worst_pair as plot_worst_pair
 from .predictive_plots import plot_columns_loo_pit as plot_columns_loo_pit
+from .predictive_plots import plot_counts as plot_counts
 from .predictive_plots import plot_generated as plot_generated
 from .predictive_plots import plot_predictive as plot_predictive
 from .predictive_plots import plot_predictive_by_class as plot_predictive_by_class
@@ -75,22 +77,24 @@ def _pictures(fit: "Fit", tree: xr.DataTree) -> Iterator[tuple[str, Any]]:
         yield "trace", plot_trace(fit)
         if fit.draws_shape[0] > 1:
             yield "rank", plot_rank(fit)
-    for _, shown in islice(predictive(fit, tree), 1):
+    for _, shown in islice(predictive(Case(fit, tree)), 1):
         yield "predictive", shown
     if fit.shape.generative and fit.shape.classes:
         yield "generated", plot_generated(fit)
 
 
-def predictive(fit: "Fit", tree: xr.DataTree) -> Iterator[tuple[str, Any]]:
+def predictive(case: Case) -> Iterator[tuple[str, Any]]:
     """Checks of the posterior predictive that fit the data's type, by name."""
-    left_out = Case(fit, tree).leaves_out
+    fit, tree, left_out = case.fit, case.tree, case.leaves_out
     if fit.shape.generative:
         if fit.shape.classes:
             yield "columns by class", plot_predictive_by_class(fit, tree)
         else:
             yield "columns", plot_predictive(fit, tree)
+        if COUNTS in fit.schema.each_levels:
+            yield "counts", plot_counts(fit, tree)
         if left_out:
-            yield "loo-pit of columns", plot_columns_loo_pit(fit, tree)
+            yield "loo-pit of columns", plot_columns_loo_pit(fit, tree, case.places)
     elif fit.shape.classes:
         yield "mean label posterior", plot_probabilities_by_class(fit)
     elif "y" in tree["posterior_predictive"]:

@@ -1,5 +1,6 @@
 """Pictures of what a fit predicts, before and after the data, beside what was seen."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
@@ -13,19 +14,16 @@ from matplotlib.lines import Line2D
 from ..inference.arviz import variable_name
 from ..inference.table import COUNTS, read_x
 from .check import FALSE_ALARM
-from .label_plots import known_or_assigned
-from .left_out import for_loo_pit, pit_of_columns
+from .left_out import COLUMNS, LEAST, Case, Places, for_loo_pit, known_or_assigned, telling_columns
 
 if TYPE_CHECKING:
     from arviz_plots import PlotCollection
 
     from ..inference.fit import Fit
 
-COLUMNS = 4  # columns of the table shown in a picture of classes by columns
 PANELS = 6  # panels of columns where there are no classes
 BARS = 24  # of a histogram
 SINGLE = 60  # rows whose intervals are shown
-LEAST = 20  # rows of a label whose places are tested for uniformity
 BAND = 0.95  # chance that all of a uniform distribution function is inside its band
 
 
@@ -56,8 +54,7 @@ def plot_prior_predictive(fit: "Fit", tree: xr.DataTree) -> Figure:
 
 def plot_predictive_by_class(fit: "Fit", tree: xr.DataTree) -> Figure:
     """Real rows (filled) against the posterior predictive P(x | y, D) (line), a row of panels a class."""
-    codes = known_or_assigned(fit)
-    columns = telling_columns(fit, codes, COLUMNS)
+    codes, columns = known_or_assigned(fit), telling_columns(fit)
     drawn = tree["posterior_predictive"]
     x = drawn["x"].values.reshape(-1, len(fit.schema.columns))
     y = drawn["y"].values.ravel()
@@ -110,6 +107,21 @@ def plot_response(fit: "Fit", tree: xr.DataTree) -> "PlotCollection":
     return shown
 
 
+def plot_counts(fit: "Fit", tree: xr.DataTree) -> "PlotCollection":
+    """Rootograms of the columns of counts: roots of how often each count was seen, against what the fit predicts."""
+    import arviz_plots as azp
+
+    counts = [j for j, levels in enumerate(fit.schema.each_levels) if levels == COUNTS][:COLUMNS]
+    groups = {}
+    for group, dims in (("posterior_predictive", ("chain", "draw", "row")), ("observed_data", ("row",))):
+        x = tree[group]["x"].values[..., counts]
+        whole = ~np.isnan(fit.x[:, counts]).any(axis=1)  # rows, of which all counts were seen
+        columns = np.moveaxis(x[..., whole, :].astype(int), -1, 0)
+        names = [variable_name(fit.schema.columns[j]) for j in counts]
+        groups[group] = xr.Dataset({name: (dims, column) for name, column in zip(names, columns, strict=True)})
+    return azp.plot_ppc_rootogram(xr.DataTree.from_dict(groups), backend="matplotlib")
+
+
 def plot_response_intervals(fit: "Fit", tree: xr.DataTree) -> "PlotCollection":
     """What is predicted of single rows, in intervals of 50 and 90 %, and what was seen, from the least to the greatest.
 
@@ -134,20 +146,19 @@ def plot_response_loo_pit(tree: xr.DataTree) -> "PlotCollection":
     return plot_loo_pit(for_loo_pit(tree), var_names=["y"], backend="matplotlib")
 
 
-def plot_columns_loo_pit(fit: "Fit", tree: xr.DataTree) -> Figure:
+def plot_columns_loo_pit(fit: "Fit", tree: xr.DataTree, places: Sequence[Places] | None = None) -> Figure:
     """Where the cells of each row lie in what the other rows predict of them, a row of panels a label.
 
     The distribution function of P(x_j <= x_ij | y_i, all rows but i) less that of a uniform one, with the band that
     holds all of it in 95 of 100 right models (Säilynoja, Bürkner and Vehtari 2022), and the p of ArviZ's test of
     uniformity, red where it is too small for that many panels. Above 0 on the left: values lie lower than predicted;
     up, then down: predictions are too sure; down, then up: not sure enough. Labels of fewer than 20 rows are left out.
+    places: of ``pit_of_columns``, where they are at hand.
     """
     from arviz_stats.base import array_stats
     from arviz_stats.ecdf_utils import ecdf_pit
 
-    codes = known_or_assigned(fit) if fit.shape.classes else np.zeros(len(fit.x), dtype=int)
-    columns = telling_columns(fit, codes, COLUMNS)
-    shown = [one for one in pit_of_columns(fit, tree, columns) if len(one.pit) >= LEAST]
+    columns, shown = telling_columns(fit), Case(fit, tree).places if places is None else places
     size = (3 * len(columns), 1.7 * max(len(shown), 1) + 0.5)
     figure, axes = plt.subplots(max(len(shown), 1), len(columns), figsize=size, sharex=True, squeeze=False)
     for axis, j in zip(axes[-1], columns, strict=True):
@@ -195,8 +206,7 @@ def plot_generated(fit: "Fit", n: int = 200) -> Figure:
 
     Rows of equal names or counts are shown beside each other, not on top.
     """
-    codes = known_or_assigned(fit)
-    columns = telling_columns(fit, codes, 2)
+    codes, columns = known_or_assigned(fit), telling_columns(fit)[:2]
     first, second = columns[0], columns[-1]
     labels = fit.label_coordinate.tolist()
     size = (3.6 * len(labels), 3.6)
@@ -245,9 +255,3 @@ def _name_ticks(axis: Axis, levels: Any) -> None:
 
 def _apart(values: np.ndarray, levels: Any, rng: np.random.Generator) -> np.ndarray:
     return values if levels is None else values + rng.uniform(-0.2, 0.2, len(values))
-
-
-def telling_columns(fit: "Fit", codes: np.ndarray, most: int) -> np.ndarray:
-    """The columns whose class means differ most, in units of the column's standard deviation."""
-    centres = [np.nanmean(fit.x[codes == k], axis=0) for k in np.unique(codes)]
-    return np.argsort(-np.std(centres, axis=0) / np.nanstd(fit.x, axis=0), kind="stable")[:most]

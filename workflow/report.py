@@ -4,8 +4,9 @@ import base64
 import inspect
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
 TEMPLATE = Path(__file__).parent / "templates" / "report.html"
 LISTED = 5  # rows of a list of rows
+WIDE = 6  # labels up to which each has a column
 PARAMETERS = 40  # rows of a table of parameters
-ENOUGH = 20  # held-out rows, with all their cells, for the tail of a distribution
 
 
 def report(fit: "Fit", tree: xr.DataTree | None = None, origin: Origin = WHOLE) -> str:
@@ -58,6 +59,9 @@ def report(fit: "Fit", tree: xr.DataTree | None = None, origin: Origin = WHOLE) 
 def _model(case: Case) -> Iterator[Part]:
     fit, tree, origin = case.fit, case.tree, case.origin
     yield Part(code=inspect.cleandoc(fit.model.function.__doc__ or fit.model.name))
+    if fit.model.hyperparameters:
+        given = [(name, _shown(value)) for name, value in fit.model.hyperparameters.items()]
+        yield Part("Fixed beforehand", frame=pd.DataFrame(given, columns=["hyperparameter", "value"]))
     drawn = diagram(fit)
     if isinstance(drawn, str):
         yield Part("Plate diagram", text=drawn)
@@ -79,6 +83,17 @@ def _model(case: Case) -> Iterator[Part]:
     yield Part("Data", frame=pd.DataFrame(table, columns=["what", "value"]))
     if "prior" in tree:
         yield Part("Priors, in the data's units", frame=_quantiles(tree["prior"].to_dataset()))
+    if fit.method == "mle":
+        yield Part(text="Maximum likelihood leaves the priors out: what was fitted does not depend on them.")
+    elif "prior" not in tree:
+        yield Part(text="A prior of this model is improper, so that nothing can be drawn from it.")
+
+
+def _shown(value: Any) -> str:
+    """A hyperparameter in a word: a function by its name and what is bound to it."""
+    if isinstance(value, partial):
+        return f"{value.func.__name__}({', '.join(f'{k}={_shown(v)}' for k, v in value.keywords.items())})"
+    return getattr(value, "__name__", None) or str(value)
 
 
 def _quantiles(draws: xr.Dataset) -> pd.DataFrame:
@@ -132,11 +147,10 @@ MIXING: dict[str, tuple[Callable, str]] = {
 
 
 def _predictive(case: Case) -> Iterator[Part]:
-    fit, tree = case.fit, case.tree
-    if "posterior_predictive" not in tree:
+    if "posterior_predictive" not in case.tree:
         yield Part(text="The rows are not at hand, so what the model predicts of them is not shown.")
         return
-    for name, figure in plots.predictive(fit, tree):
+    for name, figure in plots.predictive(case):
         yield picture(figure, f"{name} check of the posterior predictive", PREDICTIVE[name])
     if case.point:
         yield Part(text="A point estimate leaves no row out, so what the others predict of each is not shown.")
@@ -144,6 +158,7 @@ def _predictive(case: Case) -> Iterator[Part]:
 
 PREDICTIVE = {
     "columns by class": "Real rows and what the fit predicts of each class, in the columns that differ most.",
+    "counts": "How often each count was seen, as roots, and what the fit predicts, with intervals.",
     "response": "The data and draws of the posterior predictive.",
     "intervals": "Single rows, from the least response to the greatest: what the fit predicts of each, in intervals of "
     "50 and 90 %, and what was seen.",
@@ -173,14 +188,14 @@ def _labels(case: Case) -> Iterator[Part]:
             yield Part(text=f"Of {of}: accuracy {right:.3f}, log loss {loss:.4f}.")
             yield picture(plots.plot_confusion(fit, p), "confusion matrix", f"Counts, of {of}.")
             calibration = (
-                "How often a label is right against how probable it was called, with a band; the line is best."
+                "How often a label is right against how probable it was called, with a band; the line is best. Of more "
+                f"than {label_plots.COLUMNS} labels, those that are most often mistaken."
             )
             yield picture(plots.plot_label_calibration(fit, p), "reliability diagrams", calibration)
         yield Part("Least sure rows", frame=_least_sure(case))
     if case.answers_x:
-        held = case.origin.held
-        enough = held is not None and (~np.isnan(held)).all(axis=1).sum() >= ENOUGH
-        found = outliers(fit, fit.x, held_out=held if enough else None)
+        held = case.origin.reference
+        found = outliers(fit, fit.x, held_out=held)
         rows = found.log_marginal.values.argsort()[:LISTED]
         table = {
             "row": case.row(rows),
@@ -189,7 +204,7 @@ def _labels(case: Case) -> Iterator[Part]:
         }
         values = {name: _own_names(fit, rows, j) for j, name in enumerate(fit.schema.columns[:LISTED])}
         yield picture(plots.plot_outliers(found), "histogram of log P(x)", "P(x) of each row.", "Outliers")
-        tail = f"one of {len(held)} held-out rows is" if enough else "the model generates one that is"
+        tail = "the model generates one that is" if held is None else f"one of {len(held)} held-out rows is"
         yield Part(
             text=f"The least probable rows; tail: how rarely {tail} as improbable.",
             frame=pd.DataFrame({**table, **values}),
@@ -211,16 +226,24 @@ def _least_sure(case: Case) -> pd.DataFrame:
     rows = unsure.total.values.argsort()[::-1][:LISTED]
     mean = np.exp(fit.log_label_posterior(fit.x[rows]).values)
     table = {"row": case.row(rows)}
-    labels = fit.label_coordinate.tolist()[:6]
-    if case.point:
-        return pd.DataFrame(table | {f"P({label})": mean[:, k] for k, label in enumerate(labels)})
-    draws = np.exp(fit.log_label_posterior(fit.x[rows], draws=True))
-    low, high = draws.quantile([0.05, 0.95], dim=("chain", "draw")).values
-    for k, label in enumerate(labels):
-        table[f"P({label}), 90 %"] = [
-            f"{m:.2f} ({a:.2f} to {b:.2f})" for m, a, b in zip(mean[:, k], low[:, k], high[:, k], strict=True)
+    labels = fit.label_coordinate.tolist()
+    said = [[f"{p:.2f}" for p in row] for row in mean]
+    if not case.point:
+        draws = np.exp(fit.log_label_posterior(fit.x[rows], draws=True))
+        low, high = draws.quantile([0.05, 0.95], dim=("chain", "draw")).values
+        said = [
+            [f"{p:.2f} ({low[i, k]:.2f} to {high[i, k]:.2f})" for k, p in enumerate(row)] for i, row in enumerate(mean)
         ]
-    table["epistemic, nats"] = unsure.epistemic.values[rows]
+    interval = "" if case.point else ", 90 %"
+    if len(labels) <= WIDE:
+        table |= {f"P({label}){interval}": [row[k] for row in said] for k, label in enumerate(labels)}
+    else:
+        order = np.argsort(-mean, axis=1)
+        for place, name in enumerate(("most probable", "next", "third")):
+            best = [f"{labels[k]}: {said[i][k]}" for i, k in enumerate(order[:, place])]
+            table[f"{name}{interval}"] = best
+    if not case.point:
+        table["epistemic, nats"] = unsure.epistemic.values[rows]
     return pd.DataFrame(table)
 
 

@@ -97,11 +97,6 @@ def compare(
     typer.echo(table.to_string(float_format="{:.4g}".format))
     for message in dict.fromkeys(str(one.message) for one in caught if "areto" in str(one.message)):
         typer.echo(f"note: {' '.join(message.split())}")
-    if any(fit.method != "nuts" for fit in fits.values()):
-        typer.echo(
-            "note: of fits by laplace or svi, rows are left out of their normal and not of the posterior, which differ "
-            "where rows are few; compare fits by nuts there."
-        )
     if out is not None:
         import matplotlib
 
@@ -253,14 +248,16 @@ def generate(
 def outliers(
     run: Path,
     data: str,
-    held_out: Annotated[str | None, typer.Option(help="rows that the fit has not seen, to compare with")] = None,
+    held_out: Annotated[
+        str | None, typer.Option(help="rows that the fit has not seen, to compare with; by default those of the run")
+    ] = None,
     seed: Seed = 0,
 ) -> None:
     """Print log P(x) of each row of a table, and how rarely a row is as improbable, as CSV."""
     from ..inference import outliers as improbable
     from . import datasets, store
 
-    reference = None if held_out is None else datasets.load(held_out)
+    reference = store.load_origin(run).reference if held_out is None else datasets.load(held_out)
     answer = improbable(store.load(run), datasets.load(data), held_out=reference, seed=seed)
     typer.echo(answer.to_pandas().to_csv(index=False), nl=False)
 

@@ -30,12 +30,15 @@ from ..inference.table import Schema
 from ..inference.variational import svi
 from ..models.catalogue import CHOICES, MODELS
 from ..models.spec import Spec
+from .own import read_model, source_of
 
 VERSION = 6
+ENOUGH = 20  # held-out rows, with all their cells, for the tail of a distribution
 FUNCTIONS = {name: function for several in CHOICES.values() for name, function in several.items()}
 METHODS = {fitter.__name__: fitter for fitter in (mle, map_estimate, laplace, svi, nuts)}
 FILES = ("posterior.nc", "rows.npz", "fit.json")
 SCORE = "held_out.json"
+MODEL = "model.py"  # the file of a model of the user's own, which is run when the run is read
 
 
 @dataclass(frozen=True)
@@ -52,23 +55,32 @@ class Origin:
     notes: tuple[str, ...] = ()
     score: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def reference(self) -> np.ndarray | None:
+        """The rows that were held out, where enough of them have all their cells to tell how rare others are."""
+        whole = 0 if self.held is None else (~np.isnan(self.held)).all(axis=1).sum()
+        return self.held if whole >= ENOUGH else None
+
 
 WHOLE = Origin()  # all of the user's table was fitted
 
 
 def save(fit: Fit, folder: str | Path, origin: Origin = WHOLE) -> xr.DataTree:
-    """Write a fit of a zoo model; return ArviZ's tree of it.
+    """Write a fit; return ArviZ's tree of it. Of a model that is not of the zoo, a copy of its Python file, too.
 
     origin: ``load_origin`` finds it again, with the score that ``save_score`` adds later.
 
     Hyperparameters may be numbers, arrays, text, truth values and the zoo's functions; labels numbers, text or truth
     values. Raises ModelError or DataError for others, before anything is written.
     """
+    own = None
     if fit.model.function is not MODELS.get(fit.model.name):
-        raise ModelError(
-            f"{fit.model.name} is not a model of the zoo, so it could not be found again when the run is read; keep "
-            "fit.to_arviz() in a file instead."
-        )
+        own = source_of(fit.model.function)
+        if own is None:
+            raise ModelError(
+                f"{fit.model.name} is not a model of the zoo and stands at the top of no Python file, so it could not "
+                "be found again when the run is read; move it to a file, or keep fit.to_arviz()."
+            )
     for label in fit.schema.labels or ():
         if not isinstance(label, str | int | float):
             raise DataError(f"label {label!r} is neither text nor a number, so it cannot be stored; rename it first.")
@@ -81,6 +93,7 @@ def save(fit: Fit, folder: str | Path, origin: Origin = WHOLE) -> xr.DataTree:
     record: dict[str, Any] = {
         "version": VERSION,
         "model": fit.model.name,
+        "own": own is not None,
         "hyperparameters": {name: _encode(name, value) for name, value in fit.model.hyperparameters.items()},
         "method": fit.method,
         "settings": fit.refit.keywords,
@@ -110,9 +123,11 @@ def save(fit: Fit, folder: str | Path, origin: Origin = WHOLE) -> xr.DataTree:
         others = {name: value for name, value in others.items() if value is not None}
         np.savez(new / "rows.npz", **_arrays(fit), **others)
         (new / "fit.json").write_text(text)
-        for name in (SCORE, "fit.json"):  # files of two fits are no run, whatever interrupts what follows
+        if own is not None:
+            (new / MODEL).write_text(own, encoding="utf-8")
+        for name in (SCORE, "fit.json", MODEL):  # files of two fits are no run, whatever interrupts what follows
             (folder / name).unlink(missing_ok=True)
-        for name in FILES:
+        for name in (*(() if own is None else (MODEL,)), *FILES):
             (new / name).replace(folder / name)
     return tree
 
@@ -226,7 +241,9 @@ def _undamaged(folder: Path) -> Iterator[None]:
 
 def _read(record: dict[str, Any], folder: Path) -> Fit:
     keywords = {name: _decode(value) for name, value in record["hyperparameters"].items()}
-    function = MODELS[record["model"]]
+    if record["own"] and not (folder / MODEL).is_file():
+        raise DataError(f"'{folder}' is damaged (no {MODEL}); fit again.")
+    function = read_model(folder / MODEL, record["model"]) if record["own"] else MODELS[record["model"]]
     model: Declared = declare(partial(function, **keywords) if keywords else function)
     sizes = {**record["sizes"], "kinds": tuple(record["sizes"]["kinds"])}
     with jax.enable_x64(True):

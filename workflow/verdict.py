@@ -10,7 +10,7 @@ import xarray as xr
 from ..inference.importance import FAR
 from ..inference.table import few
 from .check import FALSE_ALARM, inside
-from .left_out import Case, pit_of_labels, pit_of_response
+from .left_out import LEAST, Case, pit_of_labels, pit_of_response, telling_columns
 
 if TYPE_CHECKING:
     from ..inference.fit import Fit
@@ -126,6 +126,31 @@ def _left_out(case: Case) -> Iterator[Check]:
             else f"{what} of rows left out are too sure, or not sure enough: let the model be wider, or richer."
         )
         yield Check("calibration, p of uniform ranks", p, f"above {FALSE_ALARM}", good, advice)
+    yield from _columns(case)
+
+
+def _columns(case: Case) -> Iterator[Check]:
+    """Whether cells lie where the other rows predict: the least p of uniform places, times how many are looked at."""
+    from arviz_stats.base import array_stats
+
+    fit, found = case.fit, []
+    for one in case.places:
+        for j, pit in zip(telling_columns(fit), one.pit.T, strict=True):
+            there = pit[~np.isnan(pit)]
+            if len(there) >= LEAST:
+                found.append((float(array_stats.uniformity_test(there)[0]), fit.schema.columns[j], one.name))
+    if not found:
+        return
+    least, column, label = min(found)
+    p = min(1.0, len(found) * least)
+    good = p > FALSE_ALARM
+    advice = (
+        "columns are spread as the fit says."
+        if good
+        else f"column '{column}' is not spread as the fit says, most of all in {label}: see its picture; transform it, "
+        "or let the model be richer."
+    )
+    yield Check("calibration of columns, p of uniform places", p, f"above {FALSE_ALARM}", good, advice)
 
 
 def _prior(case: Case) -> Iterator[Check]:

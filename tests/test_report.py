@@ -155,7 +155,7 @@ CASES = {
         gaussian_naive_bayes,
         DIGITS.data.iloc[:300, 18:22].set_axis([f"pixel_{i}_{j}" for i in (0, 1) for j in (0, 1)], axis=1),
         DIGITS.target[:300],
-        ["Of more than 6 labels", "<th>most probable</th>", "<th>third</th>", "Real and generated rows"],
+        ["Of more than 6 labels", ">most probable<", ">third<", "Real and generated rows"],
     ),
 }
 

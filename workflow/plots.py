@@ -14,7 +14,6 @@ import matplotlib.pyplot as plt
 import xarray as xr
 from matplotlib.figure import Figure
 
-from ..inference.table import COUNTS
 from .check import plot_calibration as plot_calibration
 from .decision_plots import plot_accuracy_coverage as plot_accuracy_coverage
 from .decision_plots import plot_label_uncertainty as plot_label_uncertainty
@@ -28,6 +27,7 @@ from .parameter_plots import plot_forest as plot_forest
 from .parameter_plots import plot_rank as plot_rank
 from .parameter_plots import plot_trace as plot_trace
 from .parameter_plots import plot_worst_pair as plot_worst_pair
+from .predictive_plots import count_columns
 from .predictive_plots import plot_columns_loo_pit as plot_columns_loo_pit
 from .predictive_plots import plot_counts as plot_counts
 from .predictive_plots import plot_generated as plot_generated
@@ -91,7 +91,7 @@ def predictive(case: Case) -> Iterator[tuple[str, Any]]:
             yield "columns by class", plot_predictive_by_class(fit, tree)
         else:
             yield "columns", plot_predictive(fit, tree)
-        if COUNTS in fit.schema.each_levels:
+        if count_columns(fit, tree):
             yield "counts", plot_counts(fit, tree)
         if left_out:
             yield "loo-pit of columns", plot_columns_loo_pit(fit, tree, case.places)

@@ -111,8 +111,7 @@ def plot_counts(fit: "Fit", tree: xr.DataTree) -> "PlotCollection":
     """Rootograms of the columns of counts: roots of how often each count was seen, against what the fit predicts."""
     import arviz_plots as azp
 
-    counts = [j for j, levels in enumerate(fit.schema.each_levels) if levels == COUNTS][:COLUMNS]
-    groups = {}
+    counts, groups = count_columns(fit, tree)[:COLUMNS], {}
     for group, dims in (("posterior_predictive", ("chain", "draw", "row")), ("observed_data", ("row",))):
         x = tree[group]["x"].values[..., counts]
         whole = ~np.isnan(fit.x[:, counts]).any(axis=1)  # rows, of which all counts were seen
@@ -120,6 +119,13 @@ def plot_counts(fit: "Fit", tree: xr.DataTree) -> "PlotCollection":
         names = [variable_name(fit.schema.columns[j]) for j in counts]
         groups[group] = xr.Dataset({name: (dims, column) for name, column in zip(names, columns, strict=True)})
     return azp.plot_ppc_rootogram(xr.DataTree.from_dict(groups), backend="matplotlib")
+
+
+def count_columns(fit: "Fit", tree: xr.DataTree) -> list[int]:
+    """Numbers of the columns of which the fit predicts whole numbers, more than 0 and 1, that are no names."""
+    drawn = tree["posterior_predictive"]["x"].values.reshape(-1, len(fit.schema.columns))
+    whole = (drawn == np.round(drawn)).all(axis=0) & (drawn.max(axis=0) > 1)
+    return [j for j, levels in enumerate(fit.schema.each_levels) if whole[j] and not isinstance(levels, tuple)]
 
 
 def plot_response_intervals(fit: "Fit", tree: xr.DataTree) -> "PlotCollection":

@@ -37,6 +37,7 @@ from .named import categorical_naive_bayes as categorical_naive_bayes
 from .named import dawid_skene as dawid_skene
 from .named import latent_class as latent_class
 from .named import mixed_naive_bayes as mixed_naive_bayes
+from .regression import horseshoe_regression as horseshoe_regression
 from .regression import linear_regression as linear_regression
 from .regression import mixture_of_regressions as mixture_of_regressions
 from .regression import robust_regression as robust_regression

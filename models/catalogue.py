@@ -19,7 +19,7 @@ from .naive_bayes import (
     poisson_naive_bayes,
 )
 from .named import categorical_naive_bayes, dawid_skene, latent_class, mixed_naive_bayes
-from .regression import linear_regression, mixture_of_regressions, robust_regression
+from .regression import horseshoe_regression, linear_regression, mixture_of_regressions, robust_regression
 from .spec import COUNT, NUMBER
 
 
@@ -40,6 +40,7 @@ ZOO: dict[str, Exhibit] = {
     for exhibit in (
         Exhibit(linear_regression, "a number, by a line, curve or network, with its error"),
         Exhibit(robust_regression, "a number, where some responses are wild"),
+        Exhibit(horseshoe_regression, "a number, by few of many columns"),
         Exhibit(mixture_of_regressions, "a number, where rows follow one of several lines"),
         Exhibit(poisson_regression, "a count"),
         Exhibit(negative_binomial_regression, "a count that varies more than Poisson's"),

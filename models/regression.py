@@ -1,6 +1,7 @@
 """P(y | x) with a numeric y: a likelihood around a hypothesis f_w(x)."""
 
 from collections.abc import Callable
+from functools import partial
 
 import jax.numpy as jnp
 import numpyro
@@ -9,7 +10,7 @@ from jax import Array
 from numpyro.distributions import Distribution
 
 from .covariances import width
-from .hypotheses import linear
+from .hypotheses import horseshoe, linear
 from .spec import Spec, positive, whole
 
 
@@ -57,6 +58,26 @@ def robust_regression(
     nu = numpyro.sample("nu", nu) if isinstance(nu, Distribution) else positive("nu", nu)
     with numpyro.plate("row", spec.rows, dim=-1):
         return numpyro.sample("y", dist.StudentT(nu, f, sigma), obs=y)
+
+
+def horseshoe_regression(
+    x: Array,
+    y: Array | None = None,
+    *,
+    spec: Spec,
+    relevant: float = 1.0,
+    slab: float = 2.5,
+    sigma: float | Distribution | None = None,
+) -> Array:
+    """P(y | x) = Normal(y; f_w(x), sigma), f_w(x) = b + w . (x - m) with most w_j all but zero, few of any size.
+
+    For many columns of which few matter: linear_regression under the regularised horseshoe, which is the hypothesis
+    ``horseshoe`` (Piironen and Vehtari 2017, section 3.2). relevant: how many columns are thought to matter.
+    slab: how large those weights are thought to be, in standard deviations of y a standard deviation of the column.
+    sigma as in linear_regression.
+    """
+    f = partial(horseshoe, relevant=relevant, slab=slab)
+    return linear_regression(x, y, spec=spec, hypothesis=f, sigma=sigma)
 
 
 def mixture_of_regressions(

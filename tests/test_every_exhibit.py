@@ -43,6 +43,7 @@ COUNT = pd.Series(RNG.poisson(np.exp(0.3 + 0.3 * NUMBERS["width"])), name="event
 TABLES = {
     "linear_regression": (NUMBERS, NUMBER),
     "robust_regression": (NUMBERS, (NUMBERS["width"] + RNG.standard_t(2, ROWS)).rename("score")),
+    "horseshoe_regression": (NUMBERS, NUMBER),
     "mixture_of_regressions": (NUMBERS, NUMBER),
     "poisson_regression": (NUMBERS, COUNT),
     "negative_binomial_regression": (NUMBERS, COUNT),

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from bayeszoo.inference import FitWarning, NoMaximumError, lbfgs, map_estimate, mle, modes, optimise
+from bayeszoo.inference import FitWarning, NoMaximumError, lbfgs, map_estimate, mle, modes, nuts, optimise
 from bayeszoo.inference.problem import Problem
 from bayeszoo.models import fixed_variance_mixture, gaussian_mixture, softmax_regression, tied
 from sklearn.linear_model import LogisticRegression
@@ -113,3 +113,18 @@ def test_lbfgs_finds_the_minimum_of_rosenbrocks_valley():
         place, value = jax.jit(partial(lbfgs.minimise, jax.value_and_grad(valley), longest=1.0))(start, enough)
     np.testing.assert_allclose(place, 1.0, atol=1e-5)
     assert np.asarray(value) < 1e-12
+
+
+@pytest.mark.filterwarnings("ignore::bayeszoo.inference.FitWarning")
+def test_all_chains_of_a_mixture_start_at_its_best_mode():
+    """Six groups: a local optimum that merges two of them is some hundred nats below, one posterior's width is ten."""
+    rng = np.random.default_rng(3)
+    x = (np.array([[0, 0], [0, 8], [8, 0], [8, 8], [16, 0], [16, 8]])[:, None] + rng.normal(size=(6, 50, 2))).reshape(
+        -1, 2
+    )
+    model = partial(fixed_variance_mixture, k=6, sigma=1.0)
+    best = float(mle(model, x).log_marginal(x).sum())
+    for seed in range(3):
+        fit = nuts(model, x, draws=50, warmup=100, seed=seed)
+        each = fit.log_marginal(x, draws=True).sum("row").mean("draw")
+        assert float(each.min()) > best - 30

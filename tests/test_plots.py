@@ -126,6 +126,19 @@ def test_a_picture_is_returned_and_not_shown(name, joint, tree, monkeypatch):
     plt.close("all")
 
 
+def test_calibration_has_a_band_in_every_panel():
+    """Of 50 uniform ranks, and of ranks that are all low, which leave it."""
+    rng = np.random.default_rng(0)
+    ranks = {"right": rng.random(50), "low": rng.random(50) / 3}
+    panels = plots.figure_of(plots.plot_calibration(ranks, "SBC")).axes
+    bands = [c.get_paths()[0].vertices for axis in panels for c in axis.collections if c.get_label() == "band"]
+    assert len(bands) == 2
+    highest = max(vertices[:, 1].max() for vertices in bands)
+    outside = [np.abs(axis.lines[0].get_ydata()).max() > highest for axis in panels[:2]]
+    assert sorted(outside) == [False, True]
+    plt.close("all")
+
+
 def test_a_response_has_densities_of_numbers_and_a_rootogram_of_counts():
     fit = fitted(linear_regression, X[["bill_length_mm"]], X["body_mass_g"])
     assert plots.figure_of(plots.plot_response(fit, fit.to_arviz())).axes[0].get_legend() is not None

@@ -13,6 +13,7 @@ from bayeszoo.inference.visited import said_of
 from bayeszoo.models import fixed_variance_mixture, linear_regression
 from bayeszoo.workflow import store
 from bayeszoo.workflow.cli import app
+from bayeszoo.workflow.report import report
 from scipy import stats
 from typer.testing import CliRunner
 
@@ -73,6 +74,11 @@ def test_the_summary_is_one_for_each_mode(tmp_path):
     shown = " ".join(shown.split())
     assert "mode 0: 75.0% of draws" in shown
     assert "mode 1: 25.0% of draws" in shown
+    page = report(store.load(tmp_path / "run"))
+    assert all(f"Posterior, mode {i}: {share} of draws" in page for i, share in enumerate(("75.0%", "25.0%")))
+    assert "intervals of parameters" not in page
+    assert "modes visited" not in report(fit)
+    assert "intervals of parameters" in report(fit)
     assert "nan" not in shown
     mean = fit.params["b"][3].mean()
     second = shown[shown.index("mode 1:") :]

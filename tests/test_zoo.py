@@ -92,6 +92,8 @@ def pooled():
 
 
 REGRESSION = {"b": B, "w": W}
+LAMBDA = np.array([0.8, 3.0])
+SHRUNK = Z[0] * 0.2 * LAMBDA * 1.7 / np.sqrt(1.7**2 + (0.2 * LAMBDA) ** 2) * NUMBER.std() / SCALE
 CASES = {
     "robust_regression": (
         (X, NUMBER),
@@ -101,6 +103,19 @@ CASES = {
         + stats.halfnorm(scale=NUMBER.std()).logpdf(1.5)
         + stats.gamma(2, scale=10).logpdf(4.0)
         + stats.t(4.0, F, 1.5).logpdf(NUMBER).sum(),
+    ),
+    "horseshoe_regression": (
+        (X, NUMBER),
+        {},
+        {"b": B, "tau": 0.2, "c": 1.7, "lambda": LAMBDA, "z": Z[0], "sigma": 1.5},
+        stats.norm(NUMBER.mean(), 2.5 * NUMBER.std()).logpdf(B)
+        + stats.halfcauchy(scale=0.1).logpdf(0.2)
+        + stats.invgamma(2, scale=2 * 2.5**2).logpdf(1.7**2)
+        + np.log(2 * 1.7)
+        + stats.halfcauchy.logpdf(LAMBDA).sum()
+        + stats.norm.logpdf(Z[0]).sum()
+        + stats.halfnorm(scale=NUMBER.std()).logpdf(1.5)
+        + stats.norm(B + (X - LOC) @ SHRUNK, 1.5).logpdf(NUMBER).sum(),
     ),
     "poisson_regression": (
         (X, NUMBER),

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from ..inference.arviz import variable_name
 from ..inference.table import COUNTS, read_x
-from .check import FALSE_ALARM
+from .check import BAND, FALSE_ALARM
 from .left_out import COLUMNS, LEAST, Case, Places, for_loo_pit, known_or_assigned, telling_columns
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 PANELS = 6  # panels of columns where there are no classes
 BARS = 24  # of a histogram
 SINGLE = 60  # rows whose intervals are shown
-BAND = 0.95  # chance that all of a uniform distribution function is inside its band
 
 
 def plot_prior_predictive(fit: "Fit", tree: xr.DataTree) -> Figure:

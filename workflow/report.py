@@ -23,7 +23,7 @@ from .left_out import Case
 from .page import Part, picture
 from .report_decisions import decisions
 from .store import WHOLE, Origin
-from .tables import held_out
+from .tables import at_modes, held_out
 from .verdict import checks
 
 if TYPE_CHECKING:
@@ -127,11 +127,16 @@ def _parameters(case: Case) -> Iterator[Part]:
         yield picture(
             plots.plot_prior_predictive(fit, tree), "histograms of data and prior predictive", caption, "Prior"
         )
-    yield Part("Posterior", frame=_quantiles(tree["posterior"].to_dataset()))
+    each = list(at_modes(fit, tree["posterior"].to_dataset()))
+    for mode, draws in each:
+        yield Part(f"Posterior{mode}", frame=_quantiles(draws))
+    if len(each) > 1:
+        yield Part(text="Draws are at several modes; intervals over all of them would describe none: none are drawn.")
     if case.point:
         yield Part(text="A point estimate has no intervals; fit by nuts, laplace or svi to see how sure it is.")
         return
-    yield picture(plots.plot_forest(fit), "intervals of parameters", "Medians, 50 and 90 % intervals.")
+    if len(each) == 1:
+        yield picture(plots.plot_forest(fit), "intervals of parameters", "Medians, 50 and 90 % intervals.")
     several = sum(one[0, 0].size for one in fit.posterior().data_vars.values()) > 1
     shown = {"trace": True, "rank": fit.draws_shape[0] > 1, "pair": several}
     for name, (draw, caption) in MIXING.items():

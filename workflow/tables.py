@@ -35,8 +35,6 @@ def _summaries(fit: "Fit") -> Iterator[tuple[str, Any]]:
     """A title and a table of text; of draws at several modes one for each, as a mean over all describes none."""
     import warnings
 
-    import numpy as np
-    import xarray as xr
     from arviz_base import dataset_to_dataframe
     from arviz_stats import summary as summarise
 
@@ -48,21 +46,30 @@ def _summaries(fit: "Fit") -> Iterator[tuple[str, Any]]:
         summary.columns = ["estimate"]
         yield title, summary
         return
-    modes = fit.sample_stats.get("mode", np.zeros(fit.draws_shape, dtype=int))
-    for mode in np.flatnonzero(np.bincount(modes.ravel()) >= FEWEST):
-        of, named = draws, title
-        if modes.max():
-            chain, draw = (xr.DataArray(index, dims="draw") for index in np.nonzero(modes == mode))
-            of = draws.isel(chain=chain, draw=draw).drop_vars(["chain", "draw"]).expand_dims("chain")
-            named = f"{title}, mode {mode}: {len(draw) / modes.size:.1%} of draws"
+    for mode, of in at_modes(fit, draws):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # of a number that is the same in all draws; it says so
             numbers = summarise(of, round_to="none", ci_kind="eti", ci_prob=0.9)
         numbers = numbers.drop(columns=["ess_tail", "mcse_mean", "mcse_sd"])
         numbers.columns = ["mean", "sd", "5 %", "95 %", "ESS", "R-hat"]
-        if modes.max():  # its draws are of no chains of their own
+        if mode:  # its draws are of no chains of their own
             numbers = numbers.drop(columns=["ESS", "R-hat"])
-        yield named, numbers.apply(_digits, axis=1)
+        yield f"{title}{mode}", numbers.apply(_digits, axis=1)
+
+
+def at_modes(fit: "Fit", draws: Any) -> Iterator[tuple[str, Any]]:
+    """Draws of each mode that was visited, and what to call it; all of them, and nothing, where it is one."""
+    import numpy as np
+    import xarray as xr
+
+    modes = fit.sample_stats.get("mode", np.zeros(fit.draws_shape, dtype=int))
+    if not modes.max():
+        yield "", draws
+        return
+    for mode in np.flatnonzero(np.bincount(modes.ravel()) >= FEWEST):
+        chain, draw = (xr.DataArray(index, dims="draw") for index in np.nonzero(modes == mode))
+        of = draws.isel(chain=chain, draw=draw).drop_vars(["chain", "draw"]).expand_dims("chain")
+        yield f", mode {mode}: {len(draw) / modes.size:.1%} of draws", of
 
 
 def _digits(row: Any) -> Any:

@@ -185,7 +185,7 @@ class File:
         from pyarrow import csv
 
         convert = csv.ConvertOptions(column_types=types, include_columns=names, strings_can_be_null=True)
-        with csv.open_csv(self.path, csv.ReadOptions(block_size=1 << 24), convert_options=convert) as reader:
+        with csv.open_csv(self.path, csv.ReadOptions(block_size=1 << 22), convert_options=convert) as reader:
             yield from reader
 
     def _strange_cell(self, numbers: Sequence[str]) -> DataError | None:

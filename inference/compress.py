@@ -32,7 +32,7 @@ EXACT = 1e-9  # relative error of a difference of two log-likelihoods that count
 CHECKED = 500_000  # rows in memory up to which all of them are checked
 
 CURVED = 40  # parameters up to which second derivatives are looked at, too
-THROUGH = 1_000  # parameters up to which derivatives are looked at at all
+THROUGH = 700  # parameters up to which derivatives are looked at at all
 WORTH = 1_000  # rows from which on a reweighted part of them is looked for
 
 COVARIANCE = "mean and covariance of each group"

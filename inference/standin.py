@@ -88,11 +88,15 @@ def reweighted(each: Callable[[Part], Looks], few: Part, count: int, summary: Su
     if summary.sources is None:
         return None
     features, candidates, sums, rare = {}, {}, {}, []
+    most = int(min(GLANCE // 2, (DEAR * count) ** (1 / 3)))
     for k in np.unique(_labels(few)):
         own = few.take(np.flatnonzero(_labels(few) == k))
         if len(own.x) <= RARE or k < 0:
             continue
-        features[k] = _features(*each(_evenly(own, GLANCE)), count)
+        # Some of these rows tell already whether features are too many, at a fraction of the cost.
+        if _features(*each(_evenly(own, 2 * most)), most) is None:
+            return None
+        features[k] = _features(*each(_evenly(own, GLANCE)), most)
         if features[k] is None:
             return None
         candidates[k], sums[k] = (own, *features[k](*each(own))), 0.0
@@ -112,10 +116,10 @@ def reweighted(each: Callable[[Part], Looks], few: Part, count: int, summary: Su
     return joined(kept + rare) if kept else None
 
 
-def _features(derivatives: np.ndarray, values: np.ndarray, count: int) -> Callable[..., Looks] | None:
+def _features(derivatives: np.ndarray, values: np.ndarray, most: int) -> Callable[..., Looks] | None:
     """A map of derivatives and values of rows to 1 and the features that make them up, uncorrelated; None of none.
 
-    And whether they do so for each row. count: the rows of the table.
+    And whether they do so for each row. most: how many features are not too many.
     """
     if not (np.all(np.isfinite(derivatives)) and np.all(np.isfinite(values))):
         return None
@@ -123,7 +127,7 @@ def _features(derivatives: np.ndarray, values: np.ndarray, count: int) -> Callab
     scale = np.where(scale > FLAT * np.abs(derivatives).max(axis=0), scale, np.inf)  # of constants, rounding errors
     _, size, axes = np.linalg.svd((derivatives - centre) / scale, full_matrices=False)
     rank = int((size > FLAT * size[0]).sum())
-    if rank > len(derivatives) // 2 or rank**3 > DEAR * count:
+    if rank > min(most, len(derivatives) // 2):
         return None
     axes, root = axes[:rank], size[:rank] / np.sqrt(len(derivatives))
 

@@ -93,3 +93,7 @@ print(f"the least even quantity is {worst.quantity}, p = {worst.p:.2f}")
 assert worst.passed
 plot_calibration(ranks["nuts"], "lognormal_species by NUTS")
 plt.show()
+
+# %% [markdown]
+# Kept in a file, it goes with every verb of the command line, too: `bayeszoo fit FILE.py:lognormal_species ...` writes
+# a run folder with the report, which `predict`, `generate`, `compare` and the others take.

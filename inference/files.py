@@ -225,8 +225,12 @@ class Partition:
         try:
             (frame,) = dask.compute(self.delayed)
         except Exception as error:  # a user's graph may fail in any way
-            raise DataError(f"{self.name} cannot be computed: {' '.join(str(error).split())}") from error
+            raise cannot_compute(self.name, error) from error
         yield from of_partition(frame, columns, self.name)
+
+
+def cannot_compute(name: str, error: Exception) -> DataError:
+    return DataError(f"{name} cannot be computed: {type(error).__name__}: {' '.join(str(error).split())}")
 
 
 def of_partition(frame: Any, columns: Columns, name: str) -> Iterator[Part]:

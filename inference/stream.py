@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .errors import DataError
-from .files import Columns, Partition, Pieces, is_dask, of_partition, pieces, too_many
+from .files import Columns, Partition, Pieces, cannot_compute, is_dask, of_partition, pieces, too_many
 from .frame import chosen_columns, frame_summary, refuse_total
 from .progress import bar
 from .summary import Part, Summary, summary_of
@@ -140,16 +140,20 @@ def _on_workers(client: Any, several: Sequence[Any], columns: Columns, full: boo
 
     futures = [submit(piece) for piece in several]
     for piece, future in zip(bar(several, desc="parts"), futures, strict=True):
+        name = piece.name if isinstance(piece, Partition) else f"'{piece.path}'"
         try:
-            summary = _result(client, future)
+            summary = _result(client, future, name)
         except KilledWorker as error:
-            name = piece.name if isinstance(piece, Partition) else f"'{piece.path}'"
             raise DataError(f"{name}: every worker that read it died ({error}); give workers more memory.") from error
+        except Exception as error:  # a user's graph may fail in any way
+            if isinstance(error, DataError) or not isinstance(piece, Partition):
+                raise
+            raise cannot_compute(name, error) from error
         if summary is not None:
             yield summary
 
 
-def _result(client: Any, future: Any) -> Summary | None:
+def _result(client: Any, future: Any, name: str) -> Summary | None:
     """What a worker made of its part; Dask itself waits for ever where there is no worker."""
     from distributed import TimeoutError as NotYet
 
@@ -158,9 +162,13 @@ def _result(client: Any, future: Any) -> Summary | None:
         try:
             return future.result(timeout=1)
         except NotYet:
+            if future.done():  # what the part itself raised
+                raise
             alone = 0 if client.scheduler_info()["workers"] else alone + 1
         if alone >= LONELY:
-            raise DataError(f"the cluster has had no worker for {LONELY} s; start some, and read the files again.")
+            raise DataError(
+                f"{name} is not read: the cluster has had no worker for {LONELY} s; start some, and read it all again."
+            )
 
 
 def _of_frame_piece(frame: Any, columns: Columns, name: str, full: bool) -> Summary | None:

@@ -272,6 +272,18 @@ def test_a_part_that_no_worker_survives_is_named(tmp_path):
         bad.loc[5_000, "x"] = np.inf
         with pytest.raises(DataError, match=r"row 500 of partition 2, column 'x' is inf"):
             summarise(dd.from_pandas(bad, npartitions=4), target="kind", client=client)
+        for kind in (ValueError, TimeoutError):
+
+            def fails(part, kind=kind):
+                if 5_000 in part.index:
+                    raise kind("the disk is\nfull")
+                return part
+
+            frame = dd.from_pandas(HOLES, npartitions=4).map_partitions(fails, meta=HOLES.iloc[:0])
+            for where in (client, None):
+                said = rf"partition 2 cannot be computed: {kind.__name__}: the disk is full"
+                with pytest.raises(DataError, match=said), dask.config.set(scheduler="synchronous"):
+                    summarise(frame, target="kind", client=where)
         with pytest.raises(DataError, match=r"part-0\.parquet': every worker that read it died"):
             list(stream._on_workers(client, [Fatal(path)], columns, True))
 
@@ -285,7 +297,7 @@ def test_a_cluster_without_workers_is_not_waited_for(tmp_path, monkeypatch):
     with (
         distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster,
         distributed.Client(cluster) as client,
-        pytest.raises(DataError, match="the cluster has had no worker for 2 s"),
+        pytest.raises(DataError, match=r"part-0.parquet. is not read: the cluster has had no worker for 2 s"),
     ):
         summarise(written(tmp_path, HOLES, parts=2), target="kind", client=client)
 

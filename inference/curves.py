@@ -23,6 +23,7 @@ from .structure import Structure, blank, structure
 from .table import make_spec, read_labels, read_x, whole
 from .target import lifted, log_target, prior_vectors
 
+TOGETHER = 64  # splits that one vmap fits: more take too much memory of large tables
 ENOUGH = 1e-6  # nats, a gain after which a fit ends
 TESTED = 0.3  # share of the rows that a split holds out
 
@@ -110,4 +111,4 @@ def _each_split(
         own = jnp.take_along_axis(log_p, truth[None], axis=0)[0]
         return jnp.mean(log_p.argmax(axis=0) != truth), -jnp.mean(own)
 
-    return jax.lax.map(one, orders, batch_size=10)
+    return jax.lax.map(one, orders, batch_size=TOGETHER)

@@ -12,7 +12,8 @@ import numpyro
 import numpyro.distributions as dist
 import pandas as pd
 import pytest
-from bayeszoo.inference import DataError, ModelError, laplace, map_estimate, mle, summarise, svi
+from bayeszoo.inference import DataError, ModelError, laplace, map_estimate, mle, stream, summarise, svi
+from bayeszoo.inference import files as readers
 from bayeszoo.inference import summary as summaries
 from bayeszoo.models import fixed_variance_mixture, gaussian_naive_bayes, linear_regression
 from bayeszoo.workflow import store
@@ -202,10 +203,6 @@ def test_a_cluster_that_loses_a_worker_has_the_same_moments(tmp_path):
         distributed.LocalCluster(n_workers=3, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
         distributed.Client(cluster) as client,
     ):
-        before = {
-            worker["pid"] for worker in client.scheduler_info(n_workers=-1)["workers"].values() if "pid" in worker
-        }
-        before = before or set(client.run(os.getpid).values())
 
         def deadly(path):
             mark = tmp_path / "killed"
@@ -213,9 +210,6 @@ def test_a_cluster_that_loses_a_worker_has_the_same_moments(tmp_path):
                 mark.write_text(str(os.getpid()))
                 os.kill(os.getpid(), signal.SIGKILL)
             return path
-
-        from bayeszoo.inference import files as readers
-        from bayeszoo.inference import stream
 
         class Deadly(readers.File):
             def parts(self, columns):
@@ -227,7 +221,7 @@ def test_a_cluster_that_loses_a_worker_has_the_same_moments(tmp_path):
         total = None
         for summary in stream._on_workers(client, files, columns, True):
             total = summary if total is None else total.merge(summary)
-        assert int((tmp_path / "killed").read_text()) in before
+        assert int((tmp_path / "killed").read_text()) != os.getpid()
         same_moments(total, want)
         same_moments(summarise(paths, target="kind", client=client), want)
         frame = dd.from_pandas(HOLES, npartitions=4)
@@ -240,11 +234,11 @@ def test_a_cluster_that_loses_a_worker_has_the_same_moments(tmp_path):
                 os.kill(os.getpid(), signal.SIGKILL)
             return part
 
-        mark, there = str(tmp_path / "killed once more"), set(client.run(os.getpid).values())
+        mark = str(tmp_path / "killed once more")
         dying = frame.map_partitions(deadly_once, mark, meta=HOLES.iloc[:0])
         same_moments(summarise(dying, target="kind", client=client), want)
         with open(mark) as file:
-            assert int(file.read()) in there
+            assert int(file.read()) != os.getpid()
     same_moments(summarise(frame, target="kind"), want)
 
 
@@ -253,8 +247,6 @@ def test_a_part_that_no_worker_survives_is_named(tmp_path):
     dask = pytest.importorskip("dask")
     distributed = pytest.importorskip("distributed")
     import dask.dataframe as dd
-    from bayeszoo.inference import files as readers
-    from bayeszoo.inference import stream
 
     class Fatal(readers.File):
         def parts(self, columns):
@@ -291,7 +283,6 @@ def test_a_part_that_no_worker_survives_is_named(tmp_path):
 @pytest.mark.filterwarnings("ignore")
 def test_a_cluster_without_workers_is_not_waited_for(tmp_path, monkeypatch):
     distributed = pytest.importorskip("distributed")
-    from bayeszoo.inference import stream
 
     monkeypatch.setattr(stream, "LONELY", 2)
     with (

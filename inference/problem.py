@@ -35,7 +35,7 @@ HARMLESS = 1e-3  # nats by which few rows may miss the log density at the mode, 
 PROPOSAL = "log_prior_over_normal"  # in sample_stats, of fits that draw from a normal
 CHECKS = 6  # parameters at which exactness is checked
 POINTS = 9  # parameters at which it is looked what of a row a likelihood sees
-PRIOR_DRAWS = 262
+PRIOR_DRAWS = 262  # for scales and starting points, CHECKS and POINTS among them
 LOADED = 1 << 31  # bytes up to which a table that was streamed is loaded, where its likelihood needs every row
 
 

@@ -15,6 +15,7 @@ RARE = 20  # rows of a label up to which they stay as they are
 FLAT = 1e-11  # relative singular value that counts as none
 DEAR = 1e3  # cube of the number of features, a row of the table, from which on finding weights takes too long
 LEFT = 1e-8  # of a row's derivatives and log-likelihoods, relative, up to which features make them up
+Looks = tuple[np.ndarray, np.ndarray]  # of rows: derivatives and values, or features and whether these make them up
 MOST = 200_000  # different rows up to which counting them is tried
 
 
@@ -69,9 +70,6 @@ def _different(part: Part) -> Part:
     )
     weights = np.bincount(place.ravel(), part.weights, minlength=len(first)).astype(np.float64)
     return Part(part.x[first], part.y[first], part.labels, weights, str)
-
-
-Looks = tuple[np.ndarray, np.ndarray]
 
 
 def reweighted(each: Callable[[Part], Looks], few: Part, count: int, summary: Summary) -> Part | None:

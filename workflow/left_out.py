@@ -197,10 +197,11 @@ def own_label_posterior(fit: "Fit", tree: xr.DataTree) -> tuple[np.ndarray, str]
 
 
 class Places(NamedTuple):
-    """Of rows with one label, ``name``: ``pit``, (rows, columns), NaN where a cell is missing."""
+    """Of rows with one label, ``name``: ``pit``, (rows, columns), NaN where a cell is missing; of which ``columns``."""
 
     name: str
     pit: np.ndarray
+    columns: np.ndarray
 
 
 def pit_of_columns(fit: "Fit", tree: xr.DataTree, columns: np.ndarray, *, seed: int = 0) -> Iterator[Places]:
@@ -237,7 +238,7 @@ def pit_of_columns(fit: "Fit", tree: xr.DataTree, columns: np.ndarray, *, seed: 
             among = np.broadcast_to(drawn[:, at], log_weights.shape)
             pit[:, at] = array_stats.loo_pit(among, fit.x[rows, j], log_weights, chain_axis=None, random_state=rng)
         half = 0.5 / len(drawn)
-        yield Places(name, np.where(np.isnan(fit.x[rows][:, columns]), np.nan, np.clip(pit, half, 1 - half)))
+        yield Places(name, np.where(np.isnan(fit.x[rows][:, columns]), np.nan, np.clip(pit, half, 1 - half)), columns)
 
 
 def known_or_assigned(fit: "Fit") -> np.ndarray:
@@ -247,9 +248,13 @@ def known_or_assigned(fit: "Fit") -> np.ndarray:
     return np.where(fit.y >= 0, fit.y, assigned)
 
 
-def telling_columns(fit: "Fit") -> np.ndarray:
-    """The COLUMNS whose means differ most between labels, in units of the column's standard deviation."""
-    codes = known_or_assigned(fit) if fit.shape.classes else np.zeros(len(fit.x), dtype=int)
+def telling_columns(fit: "Fit", codes: np.ndarray | None = None) -> np.ndarray:
+    """The COLUMNS whose means differ most between labels, in units of the column's standard deviation.
+
+    codes: of ``known_or_assigned``, where they are at hand.
+    """
+    if codes is None:
+        codes = known_or_assigned(fit) if fit.shape.classes else np.zeros(len(fit.x), dtype=int)
     centres = [np.nanmean(fit.x[codes == k], axis=0) for k in np.unique(codes)]
     return np.argsort(-np.std(centres, axis=0) / np.nanstd(fit.x, axis=0), kind="stable")[:COLUMNS]
 

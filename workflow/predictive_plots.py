@@ -53,7 +53,8 @@ def plot_prior_predictive(fit: "Fit", tree: xr.DataTree) -> Figure:
 
 def plot_predictive_by_class(fit: "Fit", tree: xr.DataTree) -> Figure:
     """Real rows (filled) against the posterior predictive P(x | y, D) (line), a row of panels a class."""
-    codes, columns = known_or_assigned(fit), telling_columns(fit)
+    codes = known_or_assigned(fit)
+    columns = telling_columns(fit, codes)
     drawn = tree["posterior_predictive"]
     x = drawn["x"].values.reshape(-1, len(fit.schema.columns))
     y = drawn["y"].values.ravel()
@@ -163,12 +164,13 @@ def plot_columns_loo_pit(fit: "Fit", tree: xr.DataTree, places: Sequence[Places]
     from arviz_stats.base import array_stats
     from arviz_stats.ecdf_utils import ecdf_pit
 
-    columns, shown = telling_columns(fit), Case(fit, tree).places if places is None else places
+    shown = Case(fit, tree).places if places is None else places
+    columns = shown[0].columns if shown else telling_columns(fit)
     size = (3 * len(columns), 1.7 * max(len(shown), 1) + 0.5)
     figure, axes = plt.subplots(max(len(shown), 1), len(columns), figsize=size, sharex=True, squeeze=False)
     for axis, j in zip(axes[-1], columns, strict=True):
         axis.set_xlabel(fit.schema.columns[j])
-    for row, (name, pit) in zip(axes, shown, strict=False):
+    for row, (name, pit, _) in zip(axes, shown, strict=False):
         for axis, places in zip(row, pit.T, strict=True):
             places = np.sort(places[~np.isnan(places)])
             n = len(places)
@@ -211,7 +213,8 @@ def plot_generated(fit: "Fit", n: int = 200) -> Figure:
 
     Rows of equal names or counts are shown beside each other, not on top.
     """
-    codes, columns = known_or_assigned(fit), telling_columns(fit)[:2]
+    codes = known_or_assigned(fit)
+    columns = telling_columns(fit, codes)[:2]
     first, second = columns[0], columns[-1]
     labels = fit.label_coordinate.tolist()
     size = (3.6 * len(labels), 3.6)

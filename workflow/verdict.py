@@ -10,7 +10,7 @@ import xarray as xr
 from ..inference.importance import FAR
 from ..inference.table import few
 from .check import FALSE_ALARM, inside
-from .left_out import LEAST, Case, pit_of_labels, pit_of_response, telling_columns
+from .left_out import LEAST, Case, pit_of_labels, pit_of_response
 
 if TYPE_CHECKING:
     from ..inference.fit import Fit
@@ -135,7 +135,7 @@ def _columns(case: Case) -> Iterator[Check]:
 
     fit, found = case.fit, []
     for one in case.places:
-        for j, pit in zip(telling_columns(fit), one.pit.T, strict=True):
+        for j, pit in zip(one.columns, one.pit.T, strict=True):
             there = pit[~np.isnan(pit)]
             if len(there) >= LEAST:
                 found.append((float(array_stats.uniformity_test(there)[0]), fit.schema.columns[j], one.name))

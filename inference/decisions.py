@@ -80,8 +80,10 @@ def accuracy_coverage(fit: "Fit", x: Any, y: Any) -> xr.Dataset:
     """
     posterior = np.exp(log_label_posterior(fit, x)).values
     codes, _ = read_labels(y, fit.schema.labels)
-    if len(codes) != len(posterior) or np.any(codes < 0):
-        raise DataError(f"give a label for each of the {len(posterior)} rows; {int(np.sum(codes >= 0))} have one.")
+    if len(codes) != len(posterior):
+        raise DataError(f"give a label for each of the {len(posterior)} rows, got {len(codes)}.")
+    if np.any(codes < 0):
+        raise DataError(f"rows {few(np.flatnonzero(codes < 0).tolist())} have no label; leave them out of x and y.")
     return accuracy_coverage_of(posterior, codes)
 
 

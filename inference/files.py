@@ -68,11 +68,11 @@ class Columns:
         for name in every:
             if name == "row":
                 raise DataError(f"{where}: a column is named 'row', as the rows of every answer are; rename it.")
-            if every.count(name) > 1:
-                raise DataError(f"column '{name}' is asked for twice, as a feature, target or weights; name it once.")
             if has.count(name) != 1:
                 what = "is missing" if name not in has else "is there twice"
                 raise DataError(f"{where}: column '{name}' {what}; the table has {', '.join(has)}.")
+            if every.count(name) > 1:
+                raise DataError(f"column '{name}' is asked for twice, as a feature, target or weights; name it once.")
         other = next((name for name in has if name not in every), None)
         if self.whole and other is not None:
             raise DataError(f"{where}: column '{other}' is in no part before; leave it out, or name the features.")

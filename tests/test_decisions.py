@@ -76,6 +76,8 @@ def test_a_cost_holds_its_error_rate():
     assert np.mean(answer["label"].values[kept] != TRUTH[kept]) <= 0.05
     curve = accuracy_coverage(POINT, NEW, TRUTH)
     assert curve["coverage"][-1] == 1
+    with pytest.raises(DataError, match=r"rows 3 have no label"):
+        accuracy_coverage(POINT, NEW, [*TRUTH[:3], None, *TRUTH[4:]])
     assert curve["accuracy"][-1] == pytest.approx(np.mean(POINT.assign(NEW).values == TRUTH))
     at = curve.sel(kept=kept.sum())
     assert at["accuracy"].item() == pytest.approx(1 - np.mean(answer["label"].values[kept] != TRUTH[kept]))

@@ -10,7 +10,7 @@ import numpy as np
 import numpyro
 import pandas as pd
 import pytest
-from arviz_plots import PlotCollection
+from arviz_plots import PlotCollection, PlotMatrix
 from bayeszoo.inference import calibrate, label_uncertainty, laplace, learning_curve, outliers
 from bayeszoo.models import (
     categorical_naive_bayes,
@@ -63,10 +63,10 @@ def digits():
 
 
 CALLS = {
-    "plot_forest": lambda joint, tree: plots.plot_forest(joint),
-    "plot_trace": lambda joint, tree: plots.plot_trace(joint),
-    "plot_rank": lambda joint, tree: plots.plot_rank(joint),
-    "plot_worst_pair": lambda joint, tree: plots.plot_worst_pair(joint),
+    "plot_forest": lambda joint, tree: plots.plot_forest(tree),
+    "plot_trace": lambda joint, tree: plots.plot_trace(tree),
+    "plot_rank": lambda joint, tree: plots.plot_rank(tree),
+    "plot_worst_pair": lambda joint, tree: plots.plot_worst_pair(tree),
     "plot_prior_predictive": plots.plot_prior_predictive,
     "plot_predictive_by_class": plots.plot_predictive_by_class,
     "plot_predictive": lambda joint, tree: plots.plot_predictive(fit := fitted(probabilistic_pca, X), fit.to_arviz()),
@@ -119,10 +119,26 @@ def test_a_picture_is_returned_and_not_shown(name, joint, tree, monkeypatch):
     monkeypatch.setattr(PlotCollection, "show", shown)
     picture = CALLS[name](joint, tree)
     assert isinstance(picture, Figure | PlotCollection)
-    declared = get_type_hints(getattr(plots, name), {"PlotCollection": PlotCollection, "Fit": object})["return"]
+    names = {"PlotCollection": PlotCollection, "PlotMatrix": PlotMatrix, "Fit": object}
+    declared = get_type_hints(getattr(plots, name), names)["return"]
     assert isinstance(picture, declared)
     assert plots.figure_of(picture).axes
     assert getattr(plots, name).__doc__
+    plt.close("all")
+
+
+@pytest.mark.parametrize("draw", [plots.plot_forest, plots.plot_trace, plots.plot_rank, plots.plot_worst_pair])
+def test_pictures_of_parameters_take_any_tree_of_arviz(draw):
+    """Of eight schools, whose draws were not made here; some diverged, and are marked in the pair."""
+    from arviz_base import load_arviz_data
+
+    schools = load_arviz_data("centered_eight")
+    picture = draw(schools)
+    texts = [text.get_text() for text in plots.figure_of(picture).findobj(plt.Text)]
+    assert any("tau" in text for text in texts)
+    if draw is plots.plot_worst_pair:
+        marked = [one for one in plots.figure_of(picture).axes[2].collections if np.allclose(one.get_edgecolor()[0, :3], 0)]
+        assert sum(len(one.get_offsets()) for one in marked) == int(schools["sample_stats"]["diverging"].sum())
     plt.close("all")
 
 

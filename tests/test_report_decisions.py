@@ -191,6 +191,24 @@ def test_labels_at_an_error_rate(monkeypatch, capsys, run):
     assert f"--reject {cost_of_error(fit, new, new['kind'], error=0.05):.4g} has an error rate of at most 0.05" in said
 
 
+def test_labels_at_a_cost_and_under_other_frequencies(monkeypatch, capsys, run):
+    """A label is kept where its chance of being wrong is at most the cost; new odds are the old times their ratio, but
+    for what the 200 draws of P(y) and P(x | y) have in common."""
+    new, fit = pd.read_csv(run / "new.csv"), store.load(run)
+    p = fit.assign(new, soft=True).values
+    table, _ = ask(monkeypatch, capsys, "predict", run, run / "new.csv", "--reject", "0.2")
+    assert 0 < np.sum(table["kind"] == "") < len(new)
+    np.testing.assert_array_equal(table["kind"] == "", 1 - p.max(axis=1) > 0.2)
+    words = ("predict", run, run / "new.csv", "--prior", '{"cat": 0.9, "dog": 0.1}')
+    under, _ = ask(monkeypatch, capsys, *words)
+    own = np.exp(fit.log_label_prior()).sel(label=["cat", "dog"]).values
+    want = p * np.array([0.9, 0.1]) / own
+    np.testing.assert_allclose(under[["P(cat)", "P(dog)"]], want / want.sum(axis=1, keepdims=True), atol=1e-3)
+    assert (under["kind"] == np.where(under["P(cat)"] >= under["P(dog)"], "cat", "dog")).all()
+    both, _ = ask(monkeypatch, capsys, *words, "--reject", "0.2")
+    np.testing.assert_array_equal(both["kind"] == "", 1 - under[["P(cat)", "P(dog)"]].max(axis=1) > 0.2)
+
+
 def test_the_curve_and_the_uncertainty_as_tables(monkeypatch, capsys, run):
     new, fit = pd.read_csv(run / "new.csv"), store.load(run)
     curve, _ = ask(monkeypatch, capsys, "coverage", run, run / "new.csv")

@@ -1,4 +1,7 @@
-"""Pictures of parameters: what is known of them, and how their chains mixed."""
+"""Pictures of parameters: what is known of them, and how their chains mixed.
+
+``tree`` is a fit's ``to_arviz()``, or any tree of ArviZ's that has a group ``posterior``.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -10,21 +13,19 @@ from matplotlib.figure import Figure
 from ..inference.arviz import variable_name
 
 if TYPE_CHECKING:
-    from arviz_plots import PlotCollection
-
-    from ..inference.fit import Fit
+    from arviz_plots import PlotCollection, PlotMatrix
 
 SHOWN = 4  # parameters of a trace plot, those that mix worst
 PANELS = 24  # panels of a forest; more are not read
 
 
-def plot_forest(fit: "Fit") -> Figure:
+def plot_forest(tree: xr.DataTree) -> Figure:
     """Posterior medians with 50 and 90 % intervals, a panel a site and column, each in its own unit.
 
     ``arviz_plots.plot_forest`` puts all parameters on one axis, where grams hide millimetres.
     """
     panels = []
-    for name, value in fit.posterior().data_vars.items():
+    for name, value in tree["posterior"].data_vars.items():
         columns = value.feature.values if "feature" in value.dims else [None]
         panels += [(name, c, value if c is None else value.sel(feature=c)) for c in columns]
     shown = panels[:PANELS]
@@ -53,11 +54,11 @@ def plot_forest(fit: "Fit") -> Figure:
     return figure
 
 
-def plot_trace(fit: "Fit") -> "PlotCollection":
+def plot_trace(tree: xr.DataTree) -> "PlotCollection":
     """Densities and traces of the parameters that mix worst, a colour a chain: chains should look alike."""
     import arviz_plots as azp  # here, because it takes as long to import as JAX
 
-    shown = azp.plot_trace_dist(_worst_mixing(fit), backend="matplotlib")
+    shown = azp.plot_trace_dist(_worst_mixing(tree), backend="matplotlib")
     for axis in shown.viz["figure"].item().axes:
         if axis.get_xlabel() != "Draw":
             axis.set_xlabel("")  # the last parameter's name, which would seem to be that of the column
@@ -66,42 +67,47 @@ def plot_trace(fit: "Fit") -> "PlotCollection":
     return shown
 
 
-def plot_rank(fit: "Fit") -> "PlotCollection":
+def plot_rank(tree: xr.DataTree) -> "PlotCollection":
     """Ranks of the draws of the parameters that mix worst, by chain: even where chains agree (Vehtari et al. 2021)."""
     import arviz_plots as azp
 
-    shown = azp.plot_rank(_worst_mixing(fit), backend="matplotlib")
+    shown = azp.plot_rank(_worst_mixing(tree), backend="matplotlib")
     shown.add_legend("chain", loc="outside right upper")
     return shown
 
 
-def plot_worst_pair(fit: "Fit") -> Figure:
-    """Draws of the two parameters that mix worst, a colour a chain, diverging draws as crosses.
+def plot_worst_pair(tree: xr.DataTree) -> "PlotMatrix":
+    """The two parameters that mix worst against each other, a colour a chain, and diverging draws marked.
 
-    Of a model with one number, its draws against themselves.
+    Of a model with one number, its density alone.
     """
-    worst = _worst_mixing(fit)
-    names = list(worst["posterior"].data_vars)
-    one, two = names[0], names[min(1, len(names) - 1)]
-    diverging = fit.sample_stats.get("diverging", np.zeros(fit.draws_shape, dtype=bool)).astype(bool)
-    figure, axis = plt.subplots(figsize=(4.5, 4))
-    a, b = (worst["posterior"][name].values for name in (one, two))
-    for chain in range(fit.draws_shape[0]):
-        axis.plot(a[chain], b[chain], ".", ms=2, alpha=0.4, label=f"chain {chain}")
-    if diverging.any():
-        axis.plot(a[diverging], b[diverging], "x", color="black", label="diverging")
-    axis.set(xlabel=one, ylabel=two)
-    axis.legend(fontsize="x-small", markerscale=3)
-    return figure
+    import arviz_plots as azp
+
+    worst = _worst_mixing(tree)
+    names = list(worst["posterior"].data_vars)[:2]
+    diverged = "diverging" in worst["sample_stats"] and bool(worst["sample_stats"]["diverging"].any())
+    shown = azp.plot_pair(
+        worst,
+        var_names=names,
+        aes={"color": ["chain"]},
+        aes_by_visuals={"scatter": ["color"]},
+        visuals={
+            "scatter": {"alpha": 0.4, "marker": "."},
+            "divergence": {"color": "black", "marker": "x"} if diverged else False,
+        },
+        figure_kwargs={"figsize": (7, 6)},
+        backend="matplotlib",
+    )
+    shown.add_legend("chain", loc="outside right upper")
+    return shown
 
 
-def _worst_mixing(fit: "Fit") -> xr.DataTree:
+def _worst_mixing(tree: xr.DataTree) -> xr.DataTree:
     """The numbers with the fewest effective draws, each a variable under its own name: those are worth a look."""
     from arviz_stats import ess
 
-    posterior = fit.posterior()
     scalars = {}
-    for name, value in posterior.data_vars.items():
+    for name, value in tree["posterior"].data_vars.items():
         inner = [dim for dim in value.dims if dim not in ("chain", "draw")]
         for at in np.ndindex(*(value.sizes[dim] for dim in inner)):
             one = value.isel(dict(zip(inner, at, strict=True))).transpose("chain", "draw")
@@ -115,4 +121,7 @@ def _worst_mixing(fit: "Fit") -> xr.DataTree:
                 )
     mixed = ess(xr.Dataset(scalars))
     chosen = sorted(scalars, key=lambda name: float(mixed[name]))[:SHOWN]
-    return xr.DataTree.from_dict({"posterior": xr.Dataset({name: scalars[name] for name in chosen})})
+    stats = tree["sample_stats"].to_dataset() if "sample_stats" in tree else xr.Dataset()
+    return xr.DataTree.from_dict(
+        {"posterior": xr.Dataset({name: scalars[name] for name in chosen}), "sample_stats": stats}
+    )

@@ -73,10 +73,10 @@ def save_plots(fit: "Fit", tree: xr.DataTree, folder: Path) -> list[Path]:
 
 def _pictures(fit: "Fit", tree: xr.DataTree) -> Iterator[tuple[str, Any]]:
     if fit.draws_shape != (1, 1):
-        yield "forest", plot_forest(fit)
-        yield "trace", plot_trace(fit)
+        yield "forest", plot_forest(tree)
+        yield "trace", plot_trace(tree)
         if fit.draws_shape[0] > 1:
-            yield "rank", plot_rank(fit)
+            yield "rank", plot_rank(tree)
     for _, shown in islice(predictive(Case(fit, tree)), 1):
         yield "predictive", shown
     if fit.shape.generative and fit.shape.classes:

@@ -136,12 +136,12 @@ def _parameters(case: Case) -> Iterator[Part]:
         yield Part(text="A point estimate has no intervals; fit by nuts, laplace or svi to see how sure it is.")
         return
     if len(each) == 1:
-        yield picture(plots.plot_forest(fit), "intervals of parameters", "Medians, 50 and 90 % intervals.")
+        yield picture(plots.plot_forest(tree), "intervals of parameters", "Medians, 50 and 90 % intervals.")
     several = sum(one[0, 0].size for one in fit.posterior().data_vars.values()) > 1
     shown = {"trace": True, "rank": fit.draws_shape[0] > 1, "pair": several}
     for name, (draw, caption) in MIXING.items():
         if shown[name]:
-            yield picture(draw(fit), f"{name} plot of the worst-mixing parameters", caption)
+            yield picture(draw(tree), f"{name} plot of the worst-mixing parameters", caption)
 
 
 MIXING: dict[str, tuple[Callable, str]] = {
@@ -216,7 +216,7 @@ def _labels(case: Case) -> Iterator[Part]:
         )
     if case.answers_x and fit.shape.classes:
         draw = plots.plot_images if label_plots.has_images(fit) else plots.plot_generated
-        yield picture(draw(fit), "real and generated rows of each label", "Real and generated rows.", "Generated")
+        yield picture(draw(tree), "real and generated rows of each label", "Real and generated rows.", "Generated")
 
 
 def _own_names(fit: "Fit", rows: np.ndarray, j: int) -> list:

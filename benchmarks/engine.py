@@ -4,12 +4,13 @@ Both sample the same vectors v, so that only the sampler differs: ours is one JA
 calls a compiled gradient of a JAX program from its threads.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from . import naive_bayes, regression
-from .race import Row, alone
+from .race import Row, alone, in_turn
 from .samplers import CHAINS, DRAWS, WARMUP, told
 
 
@@ -93,7 +94,8 @@ def measure(scale: str) -> list[Row]:
     rows = []
     for part in (naive_bayes, regression):
         for n in (1_000, 100_000):
-            ours, peer = (alone(one, part.table, part.model, n, limit=120.0) for one in (by_ours, by_nutpie))
+            calls = {one: partial(alone, one, part.table, part.model, n, limit=120.0) for one in (by_ours, by_nutpie)}
+            ours, peer = in_turn(calls).values()
             what = f"NUTS of v, {n:,} rows, min ESS/s"
             if isinstance(ours, str) or isinstance(peer, str):
                 rows.append(Row(part.NAME, what, *(one if isinstance(one, str) else "" for one in (ours, peer)), ""))

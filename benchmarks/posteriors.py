@@ -1,12 +1,13 @@
 """One problem by all samplers: who draws how many effective draws a second, and whether they agree."""
 
+from functools import partial
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from .race import Row, alone
-from .samplers import LONG, by_bayeszoo, by_blackjax, by_numpyro, by_nutpie, by_pymc
+from .race import Row, alone, in_turn
+from .samplers import by_bayeszoo, by_blackjax, by_numpyro, by_nutpie, by_pymc
 
 AGREE = 5.0  # Monte Carlo errors that two means may differ by; one of 700 is that far out once in 2,000 comparisons
 OURS = 450.0  # seconds that bayeszoo may take
@@ -14,7 +15,7 @@ CHEAP = 30.0  # seconds below which a peer is run with one thread and with two
 
 
 def race(problem: ModuleType, n: int, limit: float, nutpie_limit: float) -> tuple[list[Row], dict[str, Any]]:
-    """Rows of the table and what each contestant said; we run first and last, and each peer's best run counts."""
+    """Rows of the table and what each contestant said, in turn; each peer with the threads that suit it."""
     table, model, rows = problem.table, problem.model, problem.of_rows
     peers = {
         "nutpie": (by_nutpie, (table, rows, n, nutpie_limit)),
@@ -24,19 +25,14 @@ def race(problem: ModuleType, n: int, limit: float, nutpie_limit: float) -> tupl
     }
     if hasattr(problem, "of_statistics"):
         peers = {"nutpie, sufficient statistics": (by_nutpie, (table, problem.of_statistics, n, nutpie_limit)), **peers}
-    before = alone(by_bayeszoo, table, model, n, limit=OURS)
-    found = {
-        name: _best(call, args, nutpie_limit + 60 if call is by_nutpie else limit)
-        for name, (call, args) in peers.items()
-    }
-    long = isinstance(before, str) or before["first"] > LONG
-    after = before if long else alone(by_bayeszoo, table, model, n, limit=OURS)
-    failed = next((run for run in (before, after) if isinstance(run, str)), None)
-    if failed:
-        return [_unmatched(problem.NAME, n, failed, name, peer) for name, peer in found.items()], found
-    ours = before | {key: (before[key] + after[key]) / 2 for key in before if isinstance(before[key], float)}
-    lines = [line for name, peer in found.items() for line in _compared(problem.NAME, n, ours, name, peer)]
-    return lines, {"bayeszoo": ours, **found}
+    contestants = {"bayeszoo": partial(alone, by_bayeszoo, table, model, n, limit=OURS)}
+    for name, (call, args) in peers.items():
+        contestants[name] = partial(_best, call, args, nutpie_limit + 60 if call is by_nutpie else limit)
+    found = in_turn(contestants)
+    ours = found["bayeszoo"]
+    if isinstance(ours, str):
+        return [_unmatched(problem.NAME, n, ours, name, found[name]) for name in peers], found
+    return [line for name in peers for line in _compared(problem.NAME, n, ours, name, found[name])], found
 
 
 def _unmatched(problem: str, n: int, ours: str, name: str, peer: dict[str, Any] | str) -> Row:

@@ -1,4 +1,4 @@
-"""Timing: each contestant in a process of its own, with a time limit, and interleaved calls within one process."""
+"""Timing: contestants in turn, within one process, or each in one of its own with a time limit."""
 
 import multiprocessing
 import os
@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 # Of BLAS and OpenMP, of Numba, and of JAX.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "NPROC")
 STARTING = 15.0  # seconds for imports and data
+ROUNDS = 3  # turns of each contestant
+DEAR = 120.0  # seconds of a turn from which on one is enough: what takes minutes is not decided by a moment's load
 
 
 class Row(NamedTuple):
@@ -41,6 +43,31 @@ def interleaved(contestants: dict[str, Callable[[], Any]], rounds: int) -> dict[
             if i:
                 seconds[name].append(spent)
     return {name: statistics.median(all_of_one) for name, all_of_one in seconds.items()}
+
+
+def in_turn(contestants: dict[str, Callable[[], Any]], rounds: int = ROUNDS) -> dict[str, Any]:
+    """What each contestant says, a dict or a sentence (str): numbers are medians over turns, all else is the last's.
+
+    One that fails, or whose turn takes DEAR seconds, has no other turn.
+    """
+    said: dict[str, list[Any]] = {name: [] for name in contestants}
+    going = dict(contestants)
+    for _ in range(rounds):
+        for name, function in list(going.items()):
+            spent, answer = timed(function)
+            said[name].append(answer)
+            if isinstance(answer, str) or spent > DEAR:
+                del going[name]
+    return {name: _middle(answers) for name, answers in said.items()}
+
+
+def _middle(answers: list[Any]) -> Any:
+    """A sentence, if there is one, as such a contestant is out; else the last answer, with medians for its numbers."""
+    *_, last = answers
+    if isinstance(last, str):
+        return last
+    numbers = [key for key, value in last.items() if isinstance(value, float)]
+    return last | {key: statistics.median(one[key] for one in answers) for key in numbers}
 
 
 def alone(function: Callable, *args: Any, limit: float = 600.0, threads: int | None = None) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .race import Row, alone, timed
+from .race import Row, alone, in_turn, timed
 
 COLUMNS, LABELS = 5, 3
 GROUP = 500_000  # rows of a row group
@@ -80,7 +80,8 @@ def _raced(kind: str, rows: int) -> list[Row]:
         path = Path(folder) / f"table.{kind.lower()}"
         write(path, rows)
         size = f"{kind} file, {rows:,} x {COLUMNS}, {path.stat().st_size / 2**30:.2g} GiB"
-        ours, peer = (alone(one, str(path)) for one in (by_bayeszoo, by_partial_fit))
+        calls = {one: partial(alone, one, str(path)) for one in (by_bayeszoo, by_partial_fit)}
+        ours, peer = in_turn(calls).values()
     if isinstance(ours, str) or isinstance(peer, str):
         return [Row(size, "", "", "", "", ours if isinstance(ours, str) else str(peer))]
     apart = float(np.abs(ours["mean"] - peer["mean"]).max())

@@ -137,7 +137,9 @@ def test_pictures_of_parameters_take_any_tree_of_arviz(draw):
     texts = [text.get_text() for text in plots.figure_of(picture).findobj(plt.Text)]
     assert any("tau" in text for text in texts)
     if draw is plots.plot_worst_pair:
-        marked = [one for one in plots.figure_of(picture).axes[2].collections if np.allclose(one.get_edgecolor()[0, :3], 0)]
+        marked = [
+            one for one in plots.figure_of(picture).axes[2].collections if np.allclose(one.get_edgecolor()[0, :3], 0)
+        ]
         assert sum(len(one.get_offsets()) for one in marked) == int(schools["sample_stats"]["diverging"].sum())
     plt.close("all")
 

@@ -216,7 +216,7 @@ def _labels(case: Case) -> Iterator[Part]:
         )
     if case.answers_x and fit.shape.classes:
         draw = plots.plot_images if label_plots.has_images(fit) else plots.plot_generated
-        yield picture(draw(tree), "real and generated rows of each label", "Real and generated rows.", "Generated")
+        yield picture(draw(fit), "real and generated rows of each label", "Real and generated rows.", "Generated")
 
 
 def _own_names(fit: "Fit", rows: np.ndarray, j: int) -> list:

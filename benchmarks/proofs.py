@@ -12,13 +12,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from bayeszoo.inference import calibrate, keep_compiled_programs
 from bayeszoo.inference.sbc import FITTERS
-from bayeszoo.models.catalogue import ZOO, Exhibit
+from bayeszoo.models.catalogue import CHOICES, ZOO, Exhibit
 from bayeszoo.workflow.catalogue import PROOFS, page, shape_of
 from bayeszoo.workflow.check import verdicts
 
@@ -26,6 +27,19 @@ HOME = Path(__file__).parent.parent
 PAGE = HOME / "docs" / "zoo.md"
 SIMULATIONS, ROWS, SEED = 1000, 40, 0
 LIBRARIES = ("bayeszoo", "jax", "numpyro", "numpy", "scipy", "scikit-learn", "arviz")
+
+
+def variants(name: str, argument: str, *choices: str) -> dict[str, Exhibit]:
+    """A model with other functions for ``argument``."""
+    bound = {one: partial(ZOO[name].model, **{argument: CHOICES[argument][one]}) for one in choices}
+    return {f"{name}/{one}": ZOO[name]._replace(model=model) for one, model in bound.items()}
+
+
+# Each hypothesis and covariance that no model of the zoo has by default, with one that takes it.
+VARIANTS = {
+    **variants("linear_regression", "hypothesis", "polynomial", "spline", "gaussian_process", "mlp"),
+    **variants("quadratic_discriminant", "covariance", "spherical", "shared_diagonal"),
+}
 
 
 def oracles() -> dict[str, list[dict]]:
@@ -63,17 +77,19 @@ def calibration(name: str, exhibit: Exhibit, simulations: int) -> Iterator[dict[
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.proofs", description=__doc__.splitlines()[0])
-    parser.add_argument("models", nargs="*", metavar="MODEL", help="calibrate these only; by default all")
+    parser.add_argument(
+        "models", nargs="*", metavar="MODEL", help=f"calibrate these only, of the zoo or {', '.join(VARIANTS)}"
+    )
     parser.add_argument("--simulations", type=int, default=SIMULATIONS)
     parser.add_argument("--no-calibration", action="store_true", help="measure oracles alone")
     parser.add_argument("--no-tests", action="store_true", help="keep the oracles as they are")
     parser.add_argument("--page", action="store_true", help="measure nothing, and write the page anew")
     given = parser.parse_args()
-    unknown = set(given.models) - set(ZOO)
+    unknown = set(given.models) - set(ZOO) - set(VARIANTS)
     if unknown:
         parser.error(f"there is no model {', '.join(sorted(unknown))}")
     if not given.page:
-        measured = [] if given.no_calibration else given.models or list(ZOO)
+        measured = [] if given.no_calibration else given.models or [*ZOO, *VARIANTS]
         measure(measured, given.simulations, not given.no_tests)
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(page(), encoding="utf-8")
@@ -90,7 +106,7 @@ def measure(names: list[str], simulations: int, tests: bool) -> None:
         proofs["oracles"] = oracles()
         PROOFS.write_text(json.dumps(proofs, indent=1) + "\n")
     for name in names:
-        for found in calibration(name, ZOO[name], simulations):
+        for found in calibration(name, ZOO.get(name) or VARIANTS[name], simulations):
             proofs.setdefault("calibration", {})[name] = found
             PROOFS.write_text(json.dumps(proofs, indent=1) + "\n")  # at once, so that a run cut short is not lost
 

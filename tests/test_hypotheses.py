@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from bayeszoo.models import Spec, gaussian_process, horseshoe, spline
+from bayeszoo.models import Spec, gaussian_process, horseshoe, mlp, polynomial, spline
 from numpyro import handlers
 from scipy import stats
 from scipy.interpolate import BSpline
@@ -34,6 +34,52 @@ def test_spline_is_a_sum_of_cubic_b_splines():
     want = 0.3 + sum(BSpline(knots, np.cumsum(steps[j]), 3)(u[:, j]) for j in range(2))
     np.testing.assert_allclose(f, want, rtol=1e-9)
     assert density == pytest.approx(stats.norm(0.5, 5.0).logpdf(0.3) + stats.norm(0, 1.0).logpdf(steps).sum())
+
+
+def test_gaussian_process_by_hand():
+    """Sines on |u| <= 4.5 whose weights have the root of the kernel's spectral density for standard deviation."""
+    length, amplitude, z = np.array([0.8, 1.7]), np.array([1.5, 0.4]), RNG.normal(size=(2, 20))
+    f, density = at(gaussian_process, {"b": 0.3, "length": length, "amplitude": amplitude, "z": z})
+    u, edge, want = (X - LOC) / SCALE, 4.5, np.full(len(X), 0.3)
+    for j in range(2):
+        for h in range(20):
+            root = (h + 1) * np.pi / (2 * edge)
+            spectral = amplitude[j] ** 2 * np.sqrt(2 * np.pi) * length[j] * np.exp(-((length[j] * root) ** 2) / 2)
+            want += z[j, h] * np.sqrt(spectral) * np.sin(root * (u[:, j] + edge)) / np.sqrt(edge)
+    np.testing.assert_allclose(f, want, rtol=1e-9)
+    by_hand = (
+        stats.norm(0.5, 5.0).logpdf(0.3)
+        + stats.invgamma(5, scale=5).logpdf(length).sum()
+        + stats.halfnorm(scale=2.0).logpdf(amplitude).sum()
+        + stats.norm.logpdf(z).sum()
+    )
+    assert density == pytest.approx(by_hand, rel=1e-9)
+
+
+@pytest.mark.parametrize("outputs", [None, ("label", 3)])
+def test_polynomial_by_hand(outputs):
+    shape = () if outputs is None else outputs[1:]
+    b, w = RNG.normal(size=shape), RNG.normal(size=(*shape, 2, 2))
+    f, density = at(polynomial, {"b": b, "w": w}, outputs=outputs)
+    u = (X - LOC) / SCALE
+    want = b + sum(u[:, [j]] ** p @ w[..., p - 1, j].reshape(1, -1) for p in (1, 2) for j in range(2))
+    np.testing.assert_allclose(f, want if outputs else want[:, 0], rtol=1e-9)
+    by_hand = stats.norm(0.5, 5.0).logpdf(b).sum() + stats.norm(0, 5.0).logpdf(w[..., 0, :]).sum()
+    assert density == pytest.approx(by_hand + stats.norm(0, 2.5).logpdf(w[..., 1, :]).sum(), rel=1e-9)
+
+
+def test_mlp_by_hand():
+    """With eight hidden units: sixteen weights inside with sd 1 / sqrt(2), eight outside with sd 5 / sqrt(8)."""
+    a, v, w = RNG.normal(size=8), RNG.normal(size=(8, 2)), RNG.normal(size=8)
+    f, density = at(mlp, {"a": a, "V": v, "b": 0.3, "w": w})
+    np.testing.assert_allclose(f, 0.3 + np.tanh(a + (X - LOC) / SCALE @ v.T) @ w, rtol=1e-9)
+    by_hand = (
+        stats.norm.logpdf(a).sum()
+        + stats.norm(0, 0.5**0.5).logpdf(v).sum()
+        + stats.norm(0.5, 5.0).logpdf(0.3)
+        + stats.norm(0, 5 / 8**0.5).logpdf(w).sum()
+    )
+    assert density == pytest.approx(by_hand, rel=1e-9)
 
 
 def test_gaussian_process_has_its_kernel():

@@ -93,12 +93,14 @@ def _calibration(proofs: dict[str, Any], name: str) -> list[str]:
     if name not in proofs["calibration"]:
         return ["calibration by simulation: not measured"]
     lines = []
-    for fitter, one in proofs["calibration"][name].items():
-        verdict = f"not calibrated in {_few(one['failed'])}" if one["failed"] else "calibrated"
-        lines.append(
-            f"{fitter}: {verdict}; {one['simulations']:,} simulations, the smallest p of {one['quantities']} "
-            f"quantities is {one['smallest_p']:.1g}"
-        )
+    for variant in (name, *(one for one in proofs["calibration"] if one.startswith(f"{name}/"))):
+        of = "" if variant == name else f"{variant.removeprefix(f"{name}/")}, "
+        for fitter, one in proofs["calibration"][variant].items():
+            verdict = f"not calibrated in {_few(one['failed'])}" if one["failed"] else "calibrated"
+            lines.append(
+                f"{of}{fitter}: {verdict}; {one['simulations']:,} simulations, the smallest p of {one['quantities']} "
+                f"quantities is {one['smallest_p']:.1g}"
+            )
     return lines
 
 

@@ -94,7 +94,7 @@ def _calibration(proofs: dict[str, Any], name: str) -> list[str]:
         return ["calibration by simulation: not measured"]
     lines = []
     for variant in (name, *(one for one in proofs["calibration"] if one.startswith(f"{name}/"))):
-        of = "" if variant == name else f"{variant.removeprefix(f"{name}/")}, "
+        of = "" if variant == name else f"{variant.removeprefix(f'{name}/')}, "
         for fitter, one in proofs["calibration"][variant].items():
             verdict = f"not calibrated in {_few(one['failed'])}" if one["failed"] else "calibrated"
             lines.append(

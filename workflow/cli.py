@@ -59,90 +59,98 @@ def fit(
 ) -> None:
     """Fit a model to a table and write a run folder."""
     import warnings
-    from dataclasses import replace
     from functools import partial
-
-    import numpy as np
-    import pandas as pd
 
     from .. import inference
 
     inference.keep_compiled_programs()
-    from ..inference.table import read_x
     from ..models.catalogue import ZOO
     from . import datasets, store
-    from .tables import held_out, known_rows, print_summary, score_of
+    from .tables import held_out, print_summary
 
     zoo = _own_or_zoo(model)
     if by not in METHODS:
         raise inference.ModelError(f"--by takes {', '.join(METHODS)}, got '{by}'.")
-    function = partial(zoo, **_settings(zoo, setting or []))
-    table, named = datasets.load(data), inference.declare.declare(zoo).takes_kinds
-    share = holdout if target is not None else 0.0
-    held = np.sort(np.random.default_rng(seed).permutation(len(table))[: round(share * len(table))])
-    # Columns are chosen by the rows that are fitted: one may be constant there and not in the whole table.
-    x, y, notes = datasets.choose_columns(table.drop(index=table.index[held]), target, features, named)
-    # All rows now, so that an error names a row of the file.
-    _, used, levels = read_x(table[list(x.columns)], named=named)
-    notes += [datasets.said_of_kinds(used, levels)] if named else []
-    kept = np.setdiff1d(np.arange(len(table)), held)
-    if drop_missing:
-        whole = table[[*x.columns, *([] if target is None else [target])]].notna().all(axis=1).to_numpy()
-        kept, held = kept[whole[kept]], held[whole[held]]
-        x, y = table[list(x.columns)].iloc[kept], None if y is None else y.dropna().loc[table.index[kept]]
-        notes.append(f"{int((~whole).sum())} of {len(table)} rows miss a value and are left out.")
+    function = partial(zoo, **_settings(zoo, setting)) if setting else zoo
+    table = datasets.load(data)
+    rows = datasets.choose_rows(
+        table,
+        target,
+        features,
+        named=inference.declare.declare(zoo).takes_kinds,
+        share=holdout if target is not None else 0.0,
+        seed=seed,
+        drop_missing=drop_missing,
+    )
     folder = out or Path("runs") / f"{zoo.__name__}-{Path(data).stem}"
     store.check_folder(folder)
-    for name in (*store.FILES, store.MODEL, store.SCORE, "generated.csv", "report.html", "plots"):
+    for name in (*store.FILES, store.MODEL, store.SCORE, *WRITTEN, "plots"):
         runs.refuse_to_replace(folder / name, force)
+    y, notes = rows.y, [*rows.notes]
     if labels is not None:
         y = datasets.in_order(y, labels)
-    elif model in ZOO and ZOO[model].ordered and y is not None and not pd.api.types.is_numeric_dtype(y):
-        found = ",".join(sorted(map(str, y.dropna().unique())))
-        notes.append(f"labels are taken to be in the order {found}; --labels gives another.")
+    elif model in ZOO and ZOO[model].ordered:
+        notes += datasets.said_of_order(y)
     for note in notes:
         typer.echo(f"note: {note}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", inference.FitWarning)  # printed below, from the fit
-        result = getattr(inference, METHODS[by])(
-            function if setting else zoo,
-            x,
-            y,
-            seed=seed,
-            target=target,
-        )
+        result = getattr(inference, METHODS[by])(function, rows.x, y, seed=seed, target=target)
     if y is not None and result.schema.labels is not None and (result.y < 0).any():
         typer.echo(
             f"note: {int((result.y < 0).sum())} of {len(y)} rows have no '{target}'; their labels are summed out."
         )
-    origin = store.Origin(kept if len(kept) < len(table) else None, None, tuple(notes))
-    if len(held):
-        new, truth = table.iloc[held], table[target].iloc[held]
-        sure = known_rows(result, new, truth)
-        new, truth = new[sure], truth[sure]
-        origin = replace(origin, held=read_x(new[list(x.columns)], result.schema)[0] if sure.any() else None)
-    tree = store.save(result, folder, origin)
-    (folder / "generated.csv").unlink(missing_ok=True)
+    origin = store.Origin(rows.kept if len(rows.kept) < len(table) else None, None, tuple(notes))
+    tree, origin = _save(result, folder, origin, table.iloc[rows.held])
     print_summary(result)
-    if origin.held is not None:
-        origin = replace(origin, score=score_of(result, new, truth))
-        store.save_score(folder, origin.score)
+    if origin.score:
         typer.echo(held_out(origin.score))
-    if result.shape.generative and result.shape.classes:
-        rows = result.generate(100, label=list(result.label_coordinate.tolist()), seed=seed)
-        rows.to_pandas().to_csv(folder / "generated.csv", index=False)
+    _write_beside(result, tree, folder, origin, seed=seed, plots=not no_plots, report=not no_report)
+    typer.echo(f"written to {folder}")
+
+
+WRITTEN = ("generated.csv", "report.html")  # beside the run's own files
+
+
+def _save(fit: Any, folder: Path, origin: Any, held: Any) -> tuple[Any, Any]:
+    """Store a fit, and how well it predicts the rows held out that it can say anything of; its tree and its origin."""
+    from dataclasses import replace
+
+    from ..inference.table import read_x
+    from . import store
+    from .tables import known_rows, score_of
+
+    if not len(held):
+        return store.save(fit, folder, origin), origin
+    truth = held[fit.schema.target]
+    sure = known_rows(fit, held, truth)
+    if not sure.any():
+        return store.save(fit, folder, origin), origin
+    new, truth = held[sure], truth[sure]
+    origin = replace(origin, held=read_x(new[list(fit.schema.columns)], fit.schema)[0])
+    tree = store.save(fit, folder, origin)
+    origin = replace(origin, score=score_of(fit, new, truth))
+    store.save_score(folder, origin.score)
+    return tree, origin
+
+
+def _write_beside(fit: Any, tree: Any, folder: Path, origin: Any, *, seed: int, plots: bool, report: bool) -> None:
+    """Generated rows, pictures and the report; those of an earlier run go, written anew or not."""
     import matplotlib
 
     matplotlib.use("agg")
     from .plots import remove_plots, save_plots
 
+    for name in WRITTEN:
+        (folder / name).unlink(missing_ok=True)
     remove_plots(folder / "plots")
-    if not no_plots:
-        save_plots(result, tree, folder / "plots")
-    (folder / "report.html").unlink(missing_ok=True)
-    if not no_report:
-        runs.write_report(result, tree, folder / "report.html", origin)
-    typer.echo(f"written to {folder}")
+    if fit.shape.generative and fit.shape.classes:
+        rows = fit.generate(100, label=list(fit.label_coordinate.tolist()), seed=seed)
+        rows.to_pandas().to_csv(folder / "generated.csv", index=False)
+    if plots:
+        save_plots(fit, tree, folder / "plots")
+    if report:
+        runs.write_report(fit, tree, folder / "report.html", origin)
 
 
 @app.command()

@@ -3,12 +3,13 @@
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from ..inference.errors import DataError
-from ..inference.table import COUNTS, first_without_number
+from ..inference.table import COUNTS, first_without_number, read_x
 
 SKLEARN = ("iris", "wine", "breast_cancer", "digits", "diabetes")
 NAMES = 50  # different names a column may hold
@@ -64,6 +65,49 @@ def load(data: str) -> pd.DataFrame:
         raise
     except (ValueError, OSError) as error:
         raise DataError(f"'{data}' cannot be read as a table: {' '.join(str(error).split())}") from error
+
+
+class Rows(NamedTuple):
+    """What of a table is fitted and what is held out.
+
+    x, y: columns of the rows that are fitted, with their index in the table. kept, held: places in the table of these
+    rows, and of those that are held out. notes: what was left out, and how columns are read, as sentences.
+    """
+
+    x: pd.DataFrame
+    y: pd.Series | None
+    kept: np.ndarray
+    held: np.ndarray
+    notes: tuple[str, ...]
+
+
+def choose_rows(
+    table: pd.DataFrame,
+    target: str | None,
+    features: list[str] | None,
+    *,
+    named: bool,
+    share: float,
+    seed: int,
+    drop_missing: bool,
+) -> Rows:
+    """Hold a random share of rows out, choose columns by the others, and leave out rows that miss a value if asked to.
+
+    named: as in ``choose_columns``. Raises DataError for a cell that no model could read.
+    """
+    held = np.sort(np.random.default_rng(seed).permutation(len(table))[: round(share * len(table))])
+    # Columns are chosen by the rows that are fitted: one may be constant there and not in the whole table.
+    x, y, notes = choose_columns(table.drop(index=table.index[held]), target, features, named)
+    # All rows now, so that an error names a row of the file.
+    _, used, levels = read_x(table[list(x.columns)], named=named)
+    notes += [said_of_kinds(used, levels)] if named else []
+    kept = np.setdiff1d(np.arange(len(table)), held)
+    if drop_missing:
+        whole = table[[*x.columns, *([] if target is None else [target])]].notna().all(axis=1).to_numpy()
+        kept, held = kept[whole[kept]], held[whole[held]]
+        x, y = table[list(x.columns)].iloc[kept], None if y is None else y.dropna().loc[table.index[kept]]
+        notes.append(f"{int((~whole).sum())} of {len(table)} rows miss a value and are left out.")
+    return Rows(x, y, kept, held, tuple(notes))
 
 
 def choose_columns(
@@ -123,6 +167,14 @@ def said_of_kinds(columns: tuple[str, ...], levels: tuple[Any, ...]) -> str:
         else:
             kinds["counts" if names == COUNTS else "numbers"].append(column)
     return f"columns are read as {'; '.join(f'{kind}: {", ".join(of)}' for kind, of in kinds.items() if of)}."
+
+
+def said_of_order(y: pd.Series | None) -> list[str]:
+    """In which order labels that are text are taken to be, as a sentence; none where there is nothing to say."""
+    if y is None or pd.api.types.is_numeric_dtype(y):
+        return []
+    found = ",".join(sorted(map(str, y.dropna().unique())))
+    return [f"labels are taken to be in the order {found}; --labels gives another."]
 
 
 def in_order(y: pd.Series | None, order: str) -> pd.Series:

@@ -22,6 +22,7 @@ from .fits import map_estimate as map_estimate
 from .fits import mle as mle
 from .impute import impute as impute
 from .outliers import outliers as outliers
+from .responsibilities import responsibilities as responsibilities
 from .sampling import nuts as nuts
 from .sbc import calibrate as calibrate
 from .shift import estimate_label_prior as estimate_label_prior

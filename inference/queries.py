@@ -56,6 +56,13 @@ def rows_of(fit: "Fit", x: Any) -> np.ndarray:
     return values
 
 
+def response_of(fit: "Fit", y: Any) -> np.ndarray:
+    """Responses that a fit is asked about, (rows,). Raises DataError where one is none that the model takes."""
+    response = read_response(y, fit.schema.target)
+    refuse_y(_kinds(fit), fit.model.name, response, fit.schema.target, partial(row_name, y))
+    return response
+
+
 def _kinds(fit: "Fit") -> dict[str, Kind]:
     return kinds(fit.model, fit.shape, fit.spec.features, fit.spec.classes, fit.spec.kinds)
 
@@ -151,16 +158,15 @@ def log_conditional(fit: "Fit", x: Any, y: Any) -> xr.DataArray:
     if fit.shape.classes is not None:
         posterior = log_label_posterior(fit, x)
         codes, _ = read_labels(y, fit.schema.labels)
-        _same_length(codes, posterior.sizes["row"])
+        same_length(codes, posterior.sizes["row"])
         if np.any(codes < 0):
             raise DataError(f"row {np.flatnonzero(codes < 0)[0]}: the label is missing; give one for every row.")
         return xr.DataArray(posterior.values[np.arange(len(codes)), codes], {"row": posterior.row}, ("row",))
     if fit.shape.generative:
         raise QueryError(f"{fit.model.name} has no P(y | x) in closed form; declare y as a label or model P(y | x).")
     values = rows_of(fit, x)
-    response = read_response(y, fit.schema.target)
-    refuse_y(_kinds(fit), fit.model.name, response, fit.schema.target, partial(row_name, y))
-    _same_length(response, len(values))
+    response = response_of(fit, y)
+    same_length(response, len(values))
     return xr.DataArray(ask(fit, averaged, values, response)[:, 0], {"row": np.arange(len(values))}, ("row",))
 
 
@@ -173,6 +179,7 @@ def assign(fit: "Fit", x: Any, *, soft: bool = False) -> xr.DataArray:
     return xr.DataArray(best, {"row": posterior.row}, ("row",), name=fit.schema.target)
 
 
-def _same_length(y: np.ndarray, rows: int) -> None:
+def same_length(y: np.ndarray, rows: int) -> None:
+    """Raise DataError where y is not of as many rows as x."""
     if len(y) != rows:
         raise DataError(f"x has {rows} rows but y has {len(y)}; give one y for every row.")

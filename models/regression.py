@@ -94,6 +94,7 @@ def mixture_of_regressions(
     (Bishop 2006, eq. 14.34.) pi ~ Dirichlet(concentration), w ~ the hypothesis's prior for each of the k,
     sigma_h^2 ~ InverseGamma(2, (s / 2)^2), with s the standard deviation of y: a sigma of 0 would give one row an
     infinite density. The k may be renamed, so that single ones mean nothing; predictions do.
+    ``bayeszoo.inference.responsibilities`` tells which line a row is on.
     """
     k = whole("k", k)
     prior = dist.Dirichlet(jnp.full(k, positive("concentration", concentration)))

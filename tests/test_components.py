@@ -6,10 +6,11 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
-from bayeszoo.inference import laplace, nuts
+from bayeszoo.inference import DataError, QueryError, laplace, mle, nuts, responsibilities
 from bayeszoo.inference.components import match_components
 from bayeszoo.inference.queries import log_likelihood
 from bayeszoo.models import gaussian_naive_bayes, linear_regression, mixture_discriminant, mixture_of_regressions, mlp
+from scipy import stats
 
 RNG = np.random.default_rng(0)
 N = 200
@@ -64,3 +65,41 @@ def test_chains_that_name_lines_differently_agree_after_all():
     fit = nuts(mixture_of_regressions, LINE, TWO_LINES, draws=500)
     assert fit.diagnostics["max_rhat_raw"] > 1.1 > 1.02 > fit.diagnostics["max_rhat"]
     assert fit.diagnostics["modes"] == 1
+
+
+def test_responsibilities_of_lines_by_hand():
+    """E[w_h P(y | h, theta)] over draws, and their share; the two lines part nearly all rows."""
+    fit = laplace(mixture_of_regressions, LINE, TWO_LINES, draws=50, chains=2)
+    got = responsibilities(fit, LINE, TWO_LINES)
+    assert got.dims == ("row", "component")
+    p, u = fit.flat_params, LINE["u"].to_numpy()[:, None]
+    joint = 0.0
+    for s in range(100):
+        centre = p["b"][s] + (u - np.asarray(fit.spec.loc)) * p["w"][s, :, 0]
+        joint = joint + p["pi"][s] * stats.norm(centre, p["sigma"][s]).pdf(TWO_LINES.to_numpy()[:, None])
+    np.testing.assert_allclose(got, joint / joint.sum(axis=1, keepdims=True), rtol=1e-9, atol=1e-12)
+    on = got.argmax("component").values == (0 if got.sel(component=0)[SIDE > 0].mean() > 0.5 else 1)
+    assert np.mean(on == (SIDE > 0)) > 0.95
+
+
+def test_responsibilities_of_kinds_are_each_labels_own():
+    """pi_k rho_kh N(x; mu_kh, sigma_k) at the row's own label k, its mean over draws, and its share."""
+    fit = laplace(mixture_discriminant, PLACES, KINDS, draws=50, chains=2)
+    got = responsibilities(fit, PLACES, KINDS).values
+    p, x = fit.flat_params, PLACES.to_numpy()[:, None]
+    k = KINDS.eq(fit.label_coordinate[1]).to_numpy().astype(int)
+    each = 0.0
+    for s in range(100):
+        normal = stats.norm(p["mu"][s, k], p["sigma"][s, k][:, None]).pdf(x).prod(axis=-1)
+        each = each + p["pi"][s, k][:, None] * p["rho"][s, k] * normal
+    np.testing.assert_allclose(got, each / each.sum(axis=1, keepdims=True), rtol=1e-8, atol=1e-12)
+    with pytest.raises(DataError, match="row 2: the label is missing"):
+        responsibilities(fit, PLACES[:3], KINDS[:3].where([True, True, False]))
+    with pytest.raises(DataError, match="row 1, column 'u' is missing; responsibilities need whole rows"):
+        responsibilities(fit, PLACES[:3].assign(u=[1.0, np.nan, 0.0]), KINDS[:3])
+
+
+def test_a_model_without_components_says_so():
+    fit = mle(gaussian_naive_bayes, PLACES, KINDS)
+    with pytest.raises(QueryError, match="has no site that is a mixture of components"):
+        responsibilities(fit, PLACES, KINDS)

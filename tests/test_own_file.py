@@ -76,6 +76,15 @@ def test_every_verb_takes_a_model_of_ones_own(file, tmp_path, ask):
     assert json.loads((run / "fit.json").read_text())["own"] is False
 
 
+def test_a_model_of_ones_own_is_calibrated(file, tmp_path, ask):
+    """By NUTS, which is right, on tables of one column; one seed, 1 false alarm in 100."""
+    words = ("--by", "nuts", "--simulations", "100", "--rows", "20", "--columns", "1", "--out", tmp_path / "told")
+    code, said = ask("check", f"{file}:waiting", *words)
+    assert code == 0, said.err
+    assert "nuts     calibrated; of 4 quantities" in said.out  # a, b, the log-likelihood, the first row's density
+    assert (tmp_path / "told" / "nuts.png").exists()
+
+
 def test_what_is_no_model_in_a_file_is_said(file, tmp_path, ask):
     (tmp_path / "broken.py").write_text("import a_package_that_is_not_there\n")
     for reference, words in (

@@ -155,13 +155,15 @@ def _write_beside(fit: Any, tree: Any, folder: Path, origin: Any, *, seed: int, 
 
 @app.command()
 def check(
-    model: Annotated[str, typer.Argument(help="a name from 'bayeszoo models'")],
+    model: Annotated[str, typer.Argument(help="a name from 'bayeszoo models', or FILE.py:FUNCTION of your own")],
     by: Annotated[
         list[str] | None, typer.Option(help="nuts, laplace or svi; repeat the option; by default all")
     ] = None,
     setting: Annotated[list[str] | None, typer.Option("--set", help="a hyperparameter, as in --set k=3")] = None,
     simulations: Annotated[int, typer.Option(min=20, help="tables to simulate and fit")] = 1000,
     rows: Annotated[int, typer.Option(min=5, help="rows of each")] = 40,
+    columns: Annotated[int, typer.Option(min=1, help="columns of each, where the model has none of its own")] = 2,
+    labels: Annotated[int, typer.Option(min=2, help="labels of each, where the model does not say how many")] = 3,
     hidden: Annotated[bool, typer.Option("--hidden", help="hide all labels")] = False,
     seed: Annotated[int, typer.Option(min=0, help="seed of every random choice")] = 0,
     out: Annotated[Path | None, typer.Option(help="folder for pictures; by default runs/check-MODEL")] = None,
@@ -176,8 +178,9 @@ def check(
     from . import store
 
     inference.keep_compiled_programs()
-    function = _model(model)
-    folder = out or Path("runs") / f"check-{model}"
+    function = _own_or_zoo(model)
+    name, kinds = function.__name__, ZOO[model].kinds if model in ZOO else ()
+    folder = out or Path("runs") / f"check-{name}"
     store.check_folder(folder)
     for fitter in by or FITTERS:
         runs.refuse_to_replace(folder / f"{fitter}.png", force)
@@ -186,7 +189,9 @@ def check(
         fitters=tuple(by or FITTERS),
         simulations=simulations,
         rows=rows,
-        kinds=ZOO[model].kinds,
+        features=columns,
+        labels=labels,
+        kinds=kinds,
         hidden=hidden,
         seed=seed,
     )
@@ -202,7 +207,7 @@ def check(
         bad = [one.quantity for one in own if not one.passed]
         said = f"NOT calibrated: {', '.join(bad)}" if bad else "calibrated"
         typer.echo(f"{fitter:8} {said}; of {len(own)} quantities, the smallest p is {worst.p:.2g} ({worst.quantity})")
-    save_calibration(ranks, model, folder)
+    save_calibration(ranks, name, folder)
     typer.echo(f"pictures written to {folder}")
 
 

@@ -1,6 +1,6 @@
 """Modes of the log density: L-BFGS from a start, then Newton's steps with the Hessian of all rows or of some."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -201,6 +201,68 @@ def check_effect(start: np.ndarray, scale: np.ndarray, spec: Spec, tables: tuple
     )
 
 
+@dataclass(frozen=True)
+class _Objective:
+    """Minus the log density at u * scale, with what Newton's method needs of it; ``target`` names the density."""
+
+    scale: np.ndarray
+    spec: Spec
+    target: dict[str, object]
+
+    def at(self, u: np.ndarray, rows: Rows) -> tuple[float, np.ndarray]:
+        """Value and gradient."""
+        value, gradient = _value_and_gradient(jnp.asarray(u), self.scale, self.spec, rows, **self.target)
+        return float(value), np.asarray(gradient)
+
+    def hessian(self, u: np.ndarray, axes: np.ndarray, rows: Rows) -> np.ndarray:
+        """A' H A, for the columns of A."""
+        data = jnp.asarray(u), jnp.asarray(axes), self.scale, self.spec, rows
+        return axes.T @ np.asarray(_hessian(*data, **self.target)).T
+
+    def axes(self, u: np.ndarray, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+        """Curvatures l and axes A of the Hessian H, A' H A = diag(l).
+
+        Axes are scaled to curvature one before these are found, and once more along weak ones, whose curvature would
+        drown in the rounding errors of others: of columns that are nearly copies, say. 0 is what is weaker than FLAT.
+        """
+        axes = np.eye(u.size)
+        for least, none in ((1e-9, 1e-9), (FLAT, 0.03)):
+            hessian = self.hessian(u, axes, rows)
+            diagonal = np.abs(np.diagonal(hessian))
+            width = 1 / np.sqrt(np.maximum(diagonal, least * max(diagonal.max(), 1e-9)))
+            curvature, turned = np.linalg.eigh(width[:, None] * hessian * width)
+            axes = axes @ (width[:, None] * turned)
+            strong = np.abs(curvature) > none * np.abs(curvature).max()
+            if strong.all():
+                break
+        return np.where(strong, curvature, 0.0), axes
+
+    def step(self, u: np.ndarray, gradient: np.ndarray, rows: Rows, whole: bool) -> tuple[np.ndarray, float]:
+        """Newton's, and the nats that directions which it leaves out for want of curvature promise at least.
+
+        whole: by the whole Hessian, not by conjugate gradients.
+        """
+        if not whole:
+            data = jnp.asarray(u), jnp.asarray(gradient), self.scale, self.spec, rows
+            step = np.asarray(_conjugate_gradients(*data, **self.target))
+            return (step if gradient @ step > 0 else gradient), 0.0
+        curvature, axes = self.axes(u, rows)
+        along = axes.T @ gradient
+        steps = np.divide(along, np.abs(curvature), out=np.zeros(u.size), where=curvature != 0)
+        return axes @ steps, float(0.5 * (along[curvature == 0] ** 2).sum())
+
+    def climb(self, u: np.ndarray, enough: float, rows: Rows) -> np.ndarray:
+        """Where L-BFGS gets to."""
+        return np.asarray(_climb(jnp.asarray(u), enough, self.scale, self.spec, rows, **self.target)[0])
+
+    def descend(self, u: np.ndarray, enough: float, rows: Rows, few: Rows) -> np.ndarray:
+        """Where L-BFGS gets to in units of the curvature of a few rows."""
+        curvature, axes = self.axes(u, few)
+        whiten = axes / np.sqrt(np.where(curvature == 0, np.inf, np.abs(curvature)))
+        data = jnp.asarray(u), jnp.asarray(whiten), enough, self.scale, self.spec, rows
+        return np.asarray(_descend(*data, **self.target)[0])
+
+
 def find_mode(
     start: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, few: Rows | None = None, **target: object
 ) -> Mode:
@@ -212,71 +274,31 @@ def find_mode(
     Raises NoMaximumError where the objective is not finite, where the gap stays open, or where it keeps rising along
     a direction in which it has no curvature (separable labels).
     """
-
-    def f(u: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = _value_and_gradient(jnp.asarray(u), scale, spec, rows, **target)
-        return float(value), np.asarray(gradient)
-
-    def hessian_along(u: np.ndarray, axes: np.ndarray, rows: Rows) -> np.ndarray:
-        """A' H A, for the columns of A."""
-        return axes.T @ np.asarray(_hessian(jnp.asarray(u), jnp.asarray(axes), scale, spec, rows, **target)).T
-
-    def axes_of(u: np.ndarray, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
-        """Curvatures l and axes A of the Hessian H, A' H A = diag(l).
-
-        Axes are scaled to curvature one before these are found, and once more along weak ones, whose curvature would
-        drown in the rounding errors of others: of columns that are nearly copies, say. 0 is what is weaker than FLAT.
-        """
-        axes = np.eye(u.size)
-        for least, none in ((1e-9, 1e-9), (FLAT, 0.03)):
-            hessian = hessian_along(u, axes, rows)
-            diagonal = np.abs(np.diagonal(hessian))
-            width = 1 / np.sqrt(np.maximum(diagonal, least * max(diagonal.max(), 1e-9)))
-            curvature, turned = np.linalg.eigh(width[:, None] * hessian * width)
-            axes = axes @ (width[:, None] * turned)
-            strong = np.abs(curvature) > none * np.abs(curvature).max()
-            if strong.all():
-                break
-        return np.where(strong, curvature, 0.0), axes
-
-    def newton_step(u: np.ndarray, gradient: np.ndarray, rows: Rows, whole: bool) -> tuple[np.ndarray, float]:
-        """The step, and the nats that directions which it leaves out for want of curvature promise at least."""
-        if not whole:
-            step = np.asarray(_conjugate_gradients(jnp.asarray(u), jnp.asarray(gradient), scale, spec, rows, **target))
-            return (step if gradient @ step > 0 else gradient), 0.0
-        curvature, axes = axes_of(u, rows)
-        along = axes.T @ gradient
-        steps = np.divide(along, np.abs(curvature), out=np.zeros(u.size), where=curvature != 0)
-        return axes @ steps, float(0.5 * (along[curvature == 0] ** 2).sum())
-
-    u = start / scale
-    value, gradient = f(u)
+    loss, u = _Objective(scale, spec, target), start / scale
+    value, gradient = loss.at(u, rows)
     if not np.isfinite(value):
         raise NoMaximumError(
             "the log density is finite at no start; check the model's fixed hyperparameters, and that every row lies "
             "in the support of its distribution."
         )
-    curved, data, whole = rows, (scale, spec, rows), u.size <= DENSE
+    curved, whole = rows, u.size <= DENSE
     if not whole:
-        u = np.asarray(_climb(jnp.asarray(u), 100 * _nothing(value), *data, **target)[0])
+        u = loss.climb(u, 100 * _nothing(value), rows)
     elif few is not None and few is not rows:
-        curved = few
-        curvature, axes = axes_of(u, few)
-        whiten = axes / np.sqrt(np.where(curvature == 0, np.inf, np.abs(curvature)))
-        u = np.asarray(_descend(jnp.asarray(u), jnp.asarray(whiten), _nothing(value), *data, **target)[0])
-    value, gradient = f(u)
+        curved, u = few, loss.descend(u, _nothing(value), rows, few)
+    value, gradient = loss.at(u, rows)
     gap, left_out, climbed = np.inf, 0.0, False
     for _ in bar(range(50), desc="Newton, at most"):
         if not np.all(np.isfinite(gradient)):
             raise NoMaximumError("the objective is not finite at its best point; use map_estimate, or other priors.")
-        step, left_out = newton_step(u, gradient, curved, whole)
+        step, left_out = loss.step(u, gradient, curved, whole)
         gap = 0.5 * float(gradient @ step)
         ended = gap < _nothing(value)
         if curved is not rows and (left_out > CLOSE or not ended):
             curved = rows
             continue
         for size in 0.5 ** np.arange(1 if ended else 12):
-            new_value, new_gradient = f(u - size * step)
+            new_value, new_gradient = loss.at(u - size * step, rows)
             if new_value < value or (ended and np.linalg.norm(new_gradient) < np.linalg.norm(gradient)):
                 u, value, gradient = u - size * step, new_value, new_gradient
                 break
@@ -284,19 +306,27 @@ def find_mode(
             if gap <= CLOSE or (whole and climbed) or u.size > LARGEST:
                 break
             if whole:  # far from the mode, curvature may mislead in every direction
-                u, climbed = np.asarray(_climb(jnp.asarray(u), _nothing(value), scale, spec, rows, **target)[0]), True
-                value, gradient = f(u)
+                u, climbed = loss.climb(u, _nothing(value), rows), True
+                value, gradient = loss.at(u, rows)
             whole = True
             continue
         if ended:
             break
+    _refuse_what_is_no_mode(loss, u, rows, curved, value, gap, left_out)
+    return Mode(u * scale, -value, gap + left_out, float(np.linalg.norm(gradient)))
+
+
+def _refuse_what_is_no_mode(
+    loss: _Objective, u: np.ndarray, rows: Rows, curved: Rows, value: float, gap: float, left_out: float
+) -> None:
+    """Raise NoMaximumError where Newton ended elsewhere, or PrecisionError where the arithmetic is why."""
     if not np.isfinite(value) or gap > OPEN:
         refuse_coarse(value, rows.x.dtype)
         raise NoMaximumError(
             f"the optimiser ended with about {gap:.2g} nats still to gain, as where a density grows without bound; "
             "use map_estimate or nuts, or more informative priors."
         )
-    if not target["prior"] and _rises(f, partial(hessian_along, axes=np.eye(u.size), rows=curved), u, value):
+    if not loss.target["prior"] and _rises(loss, u, rows, curved, value):
         raise NoMaximumError(
             "the likelihood has no maximum: it keeps rising as the parameters grow, as when labels are separable, a "
             "label is in no row, or there are more parameters than rows; use map_estimate, or more informative priors."
@@ -306,7 +336,6 @@ def find_mode(
             f"along a direction with almost no curvature at least {left_out:.2g} nats are still to gain, as where two "
             "columns are nearly copies of one another; leave one out, or take their difference."
         )
-    return Mode(u * scale, -value, gap + left_out, float(np.linalg.norm(gradient)))
 
 
 def refuse_coarse(value: float, dtype: np.dtype) -> None:
@@ -325,7 +354,7 @@ def _nothing(value: float) -> float:
     return max(NOTHING, 4 * np.finfo(float).eps * abs(value))
 
 
-def _rises(f: Callable, hessian_at: Callable, u: np.ndarray, value: float) -> bool:
+def _rises(loss: _Objective, u: np.ndarray, rows: Rows, curved: Rows, value: float) -> bool:
     """Whether the loss never turns up again along some direction that matters (a direction of recession).
 
     Candidates are the directions without curvature and u itself. One along which nothing changes either way is only
@@ -336,11 +365,11 @@ def _rises(f: Callable, hessian_at: Callable, u: np.ndarray, value: float) -> bo
     def directions() -> Iterator[np.ndarray]:
         yield u
         if u.size <= 5 * DENSE:  # a whole Hessian once is affordable where one each step is not
-            curvature, axes = np.linalg.eigh(hessian_at(u))
+            curvature, axes = np.linalg.eigh(loss.hessian(u, np.eye(u.size), curved))
             yield from np.linalg.norm(u) * axes[:, curvature < 1e-6 * max(curvature.max(), 1e-9)].T
 
     for step in directions():
-        ahead, back = (f(u + side * step)[0] - value for side in (1, -1))
+        ahead, back = (loss.at(u + side * step, rows)[0] - value for side in (1, -1))
         if min(ahead, back) < 1e-4 and max(ahead, back) > 0.1:
             return True
     return False

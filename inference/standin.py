@@ -129,16 +129,19 @@ def _features(derivatives: np.ndarray, values: np.ndarray, most: int) -> Callabl
         return None
     axes, root = axes[:rank], size[:rank] / np.sqrt(len(derivatives))
 
-    def features(derivatives: np.ndarray, values: np.ndarray) -> Looks:
-        finite = np.isfinite(derivatives).all(axis=1) & np.isfinite(values).all(axis=1)
+    def placed(derivatives: np.ndarray) -> Looks:
+        finite = np.isfinite(derivatives).all(axis=1)
         standard = np.where(finite[:, None], (derivatives - centre) / scale, 0.0)
         along = standard @ axes.T
-        made_up = finite & _near(along @ axes, standard)
-        along = np.column_stack([np.ones(len(along)), along / root])
-        return along, made_up & _near(along @ made_of, np.where(finite[:, None], values, 0.0))
+        return np.column_stack([np.ones(len(along)), along / root]), finite & _near(along @ axes, standard)
 
-    made_of = np.zeros((rank + 1, values.shape[1]))
-    made_of, *_ = np.linalg.lstsq(features(derivatives, values)[0], values)
+    made_of, *_ = np.linalg.lstsq(placed(derivatives)[0], values)
+
+    def features(derivatives: np.ndarray, values: np.ndarray) -> Looks:
+        along, made_up = placed(derivatives)
+        finite = np.isfinite(values).all(axis=1)
+        return along, made_up & finite & _near(along @ made_of, np.where(finite[:, None], values, 0.0))
+
     return features if features(derivatives, values)[1].all() else None
 
 

@@ -65,7 +65,7 @@ def search(
         ends = _on_all_rows(problem, ends, scale, part, **target)
     best = max(ends, key=lambda climbed: climbed[1])
     mode = find_mode(best[0], scale, problem.spec, problem.rows, few, **target)
-    if problem.tells_apart_at(mode.vector, mode.value):
+    if problem.tells_apart_at(mode.vector):
         return search(problem, seed, prior=prior, jacobian=jacobian, every=every)
     return mode, [vector for vector, value in ends if value > mode.value - NEAR]
 

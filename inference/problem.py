@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .compress import EXACT, Compressed, compress
+from .compress import HARMLESS, Compressed, compress
 from .declare import declare
 from .devices import shared, spread
 from .errors import DataError, FitWarning, ModelError
@@ -31,11 +31,9 @@ from .target import (
     what_the_table_decides,
 )
 
-HARMLESS = 1e-3  # nats by which few rows may miss the log density at the mode, whatever they are relative to it
 PROPOSAL = "log_prior_over_normal"  # in sample_stats, of fits that draw from a normal
 CHECKS = 6  # parameters at which exactness is checked
-POINTS = 9  # parameters at which it is looked what of a row a likelihood sees
-PRIOR_DRAWS = 262  # for scales and starting points, CHECKS and POINTS among them
+PRIOR_DRAWS = 262  # for scales and starting points, CHECKS among them
 LOADED = 1 << 31  # bytes up to which a table that was streamed is loaded, where its likelihood needs every row
 
 
@@ -83,7 +81,7 @@ class Problem:
 
     def _place(self, found: Compressed) -> None:
         """The rows that programs see: fewer with the same likelihood, a sample, or all, on all devices."""
-        fewer, self.summary, self.needs_rows, self.compression, self._error_at = found
+        fewer, self.summary, self.needs_rows, self.compression, self._nats_off = found
         self.compressed = fewer is not None
         if fewer is not None:
             self.rows = self.lay(fewer)
@@ -103,12 +101,16 @@ class Problem:
         else:
             self.rows = every if self.reads_table else padded(every)
 
-    def tells_apart_at(self, vector: np.ndarray, log_density: float) -> bool:
-        """Whether the likelihood at a vector tells the few rows from those they stand for, which then come back."""
-        error = self._error_at(vector) if self._error_at else 0.0
-        if error <= max(EXACT, HARMLESS / abs(log_density)):
+    def tells_apart_at(self, mode: np.ndarray) -> bool:
+        """Whether the arithmetic tells the few rows, near the mode, from those they stand for, which then come back."""
+        if self._nats_off is None:
             return False
-        said = f"all {self.summary.rows} rows: at the mode, fewer are exact to no more than {error:.1g}"
+        draws = self.prior_draws(0)
+        away = draws[CHECKS] - np.median(draws, axis=0)
+        off = self._nats_off(mode + 10.0 ** -np.arange(CHECKS)[:, None] * np.where(np.arange(CHECKS)[:, None], away, 0))
+        if off <= HARMLESS:
+            return False
+        said = f"all {self.summary.rows} rows: near the mode, fewer are {off:.1g} nats off in float64"
         self._place(Compressed(None, self.summary, True, said))
         return True
 
@@ -147,8 +149,7 @@ class Problem:
         centre = np.median(draws, axis=0)
         out = np.resize([0.03, 0.1, 0.3, 0.6, 1.0, 1.0], len(draws))
         vectors = centre + out[:, None] * (draws - centre)
-        points = vectors[CHECKS : CHECKS + POINTS]
-        data = self.spec, self.summary, vectors[:CHECKS], points, partial(self.lay, coarse=True)
+        data = self.spec, self.summary, vectors[:CHECKS], partial(self.lay, coarse=True)
         return compress(self.model, self.shape, *data)
 
     def everything(self) -> Rows:

@@ -75,10 +75,10 @@ def _different(part: Part) -> Part:
 def reweighted(each: Callable[[Part], Looks], few: Part, count: int, summary: Summary) -> Part | None:
     """Some of the rows, with weights, whose likelihood is that of all; None where no few can have it.
 
-    Where the log-likelihood of a row is sum_j c_j(theta) F_j(row), as of any exponential family, its value, gradient
-    and Hessian in theta at one theta are combinations of the r features F_j, and make them up in turn. r + 1 rows with
-    the same sums of these features have the same likelihood as all, and are found among few.
-    Whether the features do make up the log-likelihood is told at other parameter points. A row for which they do not,
+    Where the log-likelihood of a row is sum_j c_j(theta) F_j(row), as of any exponential family, its gradient and
+    Hessian by the c_j, or by what these are made of, are combinations of the r features F_j, and make them up in turn.
+    r + 1 rows with the same sums of these features have the same likelihood as all, and are found among few.
+    Whether the features do make up the log-likelihood is told at other values of the c_j. A row for which they do not,
     as of a rare kind that the sample misses, stays, as does one whose label is summed out.
     each: the derivatives of each row, (rows, columns), and its log-likelihood at some points, (rows, points). few: rows
     from which the features are made. count: the rows of the whole table, of which the summary may be a part.
@@ -135,12 +135,13 @@ def _features(derivatives: np.ndarray, values: np.ndarray, most: int) -> Callabl
         along = standard @ axes.T
         return np.column_stack([np.ones(len(along)), along / root]), finite & _near(along @ axes, standard)
 
-    made_of, *_ = np.linalg.lstsq(placed(derivatives)[0], values)
+    level, spread = values.mean(axis=0), np.maximum(values.std(axis=0), np.finfo(float).tiny)
+    made_of, *_ = np.linalg.lstsq(placed(derivatives)[0], (values - level) / spread)
 
     def features(derivatives: np.ndarray, values: np.ndarray) -> Looks:
         along, made_up = placed(derivatives)
         finite = np.isfinite(values).all(axis=1)
-        return along, made_up & finite & _near(along @ made_of, np.where(finite[:, None], values, 0.0))
+        return along, made_up & finite & _near(along @ made_of, np.where(finite[:, None], (values - level) / spread, 0))
 
     return features if features(derivatives, values)[1].all() else None
 

@@ -168,10 +168,8 @@ def _log_likelihoods(vectors: Array, spec: Spec, rows: Rows, *, model: Declared,
 
 
 def _each_row(seen: Visible, spec: Spec, shape: Structure, part: Part) -> tuple[np.ndarray, np.ndarray]:
-    """What there is to see of each row, (rows, columns), and what it comes to at some free values, (rows, points).
-
-    The first are derivatives by the free values, and a difference, both those of one place; differences, as a part of
-    a log-likelihood without parameters does not matter. BLOCK rows at a time, for one program.
+    """Each row's log-likelihood and its derivatives at some free values, (rows, columns), and itself at others, (rows,
+    points); BLOCK rows at a time, for one program.
     """
     answers, u = [], some_values(POINTS, seen.size)
     for start in range(0, len(part.x), BLOCK):
@@ -191,9 +189,8 @@ def _looks(u: Array, spec: Spec, x: Array, seen: Array | None, y: Array, *, free
     def one(u: Array) -> Array:
         return each(u, spec, x, seen, y)
 
-    base = one(u[0])
-    columns = [(one(u[1]) - base)[:, None], jax.jacfwd(one)(u[0])]
+    columns = [one(u[0])[:, None], jax.jacfwd(one)(u[0])]
     if u.shape[1] <= CURVED:
         upper = np.triu_indices(u.shape[1])
         columns.append(jax.jacfwd(jax.jacfwd(one))(u[0])[:, *upper])
-    return jnp.concatenate(columns, axis=1), (jax.lax.map(one, u[2:]) - base).T
+    return jnp.concatenate(columns, axis=1), jax.lax.map(one, u[1:]).T

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 LOOKED = 200  # draws whose weights are looked at, made even where fewer are asked for
 NOTHING = 1e3  # nats below the most probable draw, of one that has no density
+SAME = 1e-6  # nats between draws up to which the normal is the posterior
 FAR = 1.5  # Pareto k to warn of; from 1 on, weights have no mean
 
 
@@ -31,6 +32,9 @@ def normal_verdict(
     # By the search's own program, which is compiled.
     log_p = np.array([value_at(one, scale, problem.spec, problem.rows, **target) for one in vectors[:LOOKED]])
     log_p = np.maximum(log_p, log_p.max() - NOTHING)
-    _, k = array_stats.psislw(log_normal[:LOOKED] - log_p)  # of log-likelihoods, whose signs it turns itself
+    ratio = log_normal[:LOOKED] - log_p
+    k = 0.0  # of weights that are all the same but for rounding, which have no tail
+    if np.ptp(ratio) > SAME:
+        _, k = array_stats.psislw(ratio)  # of log-likelihoods, whose signs it turns itself
     said = f"the posterior is far from a normal (Pareto k of its draws {k:.1f}, above {FAR:g}): compare with nuts."
     return {"normal_k": float(k)}, [said] if k > FAR else []

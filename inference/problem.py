@@ -33,6 +33,7 @@ from .target import (
 
 PROPOSAL = "log_prior_over_normal"  # in sample_stats, of fits that draw from a normal
 CHECKS = 6  # parameters at which exactness is checked
+NEIGHBOURS = 1_000  # first rows that are looked at together, to see whether they see each other
 PRIOR_DRAWS = 262  # for scales and starting points, CHECKS among them
 LOADED = 1 << 31  # bytes up to which a table that was streamed is loaded, where its likelihood needs every row
 
@@ -177,7 +178,8 @@ class Problem:
 
     def _check_rows_independent(self, count: int) -> None:
         """Every fit and query adds up single rows: refuse a model in which rows see each other."""
-        few = np.unique(np.linspace(0, count - 1, 6).astype(int))  # spread, for tables sorted by label
+        # Spread, for tables sorted by label, and neighbours, for what looks back at earlier rows.
+        few = np.sort(np.concatenate([np.linspace(0, count - 1, 24).astype(int), np.arange(NEIGHBOURS) % count]))
         rows = self.few
         if not self.reads_table:  # a table of these rows alone then, for a program that other tables share
             rows, few = take(rows, few), np.arange(len(few))

@@ -221,9 +221,9 @@ def test_the_mode_is_that_of_all_rows(case):
 @pytest.mark.parametrize(
     ("model", "x", "y", "why"),
     [
-        (students_regression, X.iloc[:, :3], WIDTH, "tells apart"),
-        (softmax_regression, X, CODES, "tells apart"),
-        (partial(fixed_variance_mixture, k=3), X, None, "hidden labels"),
+        (students_regression, X.iloc[:, :3], WIDTH, "no sum of products"),
+        (softmax_regression, X, CODES, "no sum of products"),
+        (partial(fixed_variance_mixture, k=3), X, None, "labels are hidden"),
         (informed_regression, FEW.iloc[:, :1], COUNTS, "looks at them"),
     ],
 )
@@ -320,7 +320,7 @@ def test_a_hypothesis_linear_in_its_parameters_is_compressed(hypothesis, columns
     data = partial(linear_regression, hypothesis=hypothesis), x, np.sin(2 * x[:, 0]) + rng.normal(size=20_000)
     few, every = (map_estimate(*data, compress=compress) for compress in (True, False))
     assert int(few.compression.split()[3].rstrip(",")) <= most
-    assert float(few.compression.split("exact to ")[1]) <= 1e-9
+    assert float(few.compression.split("exact to ")[1].split()[0]) <= 1e-9
     assert few.diagnostics["log_density"] == pytest.approx(every.diagnostics["log_density"], abs=1e-5)
     for name, value in every.params.items():
         np.testing.assert_allclose(few.params[name], value, atol=1e-4 * np.abs(value).max())

@@ -1,0 +1,179 @@
+"""What a log-likelihood sees of a row is proved from its program: nothing that points of parameters miss is lost."""
+
+from dataclasses import replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+import pandas as pd
+import pytest
+from bayeszoo.inference import DataError, ModelError, laplace, map_estimate, mle, summarise
+from bayeszoo.inference.arithmetic import arithmetic
+from bayeszoo.inference.declare import declare
+from bayeszoo.inference.problem import Problem
+from bayeszoo.inference.separable import ALL, visible
+from bayeszoo.inference.structure import blank, structure
+from bayeszoo.inference.target import log_target
+from numpyro import plate, sample
+
+
+def normal(f, wide=1.0):
+    """y ~ Normal(f(x; a, b), s), of one row or many."""
+
+    def model(x, y=None):
+        a, b = sample("a", dist.Normal(0.0, wide)), sample("b", dist.Normal(0.0, wide))
+        sample("y", dist.Normal(f(x[:, 0], a, b), sample("s", dist.HalfNormal(1.0))), obs=y)
+
+    return model
+
+
+def other(of):
+    """y ~ of(x, a, b), a positive."""
+
+    def model(x, y=None):
+        a, b = sample("a", dist.HalfNormal(1.0)), sample("b", dist.Normal(0.0, 1.0))
+        sample("y", of(x[:, 0], a, b), obs=y)
+
+    return model
+
+
+def by_level(x, y=None):
+    """Each of three levels of a cell has a mean and a width of its own."""
+    with plate("level", 3):
+        m, s = sample("m", dist.Normal(0.0, 1.0)), sample("s", dist.HalfNormal(1.0))
+    level = x[:, 0].astype(int)
+    sample("y", dist.Normal(m[level], s[level]), obs=y)
+
+
+SEEN = {
+    "a line": (normal(lambda x, a, b: a + b * x), 2),
+    "a level": (normal(lambda x, a, b: a + b), 2),
+    "a branch that theta decides": (normal(lambda x, a, b: a + jnp.where(b > 50, 2 * x, 0.0)), 2),
+    "a corner of theta": (normal(lambda x, a, b: a + jax.nn.relu(b - 50) * x), 2),
+    "a parabola": (normal(lambda x, a, b: a * x**2 + b * x), 4),
+    "a branch that the row decides": (normal(lambda x, a, b: a + b * (x == 0)), ALL),
+    "a sine of the row": (normal(lambda x, a, b: a + b * jnp.sin(x)), ALL),
+    "levels with widths of their own": (by_level, ALL),
+    "counts without columns": (other(lambda x, a, b: dist.Poisson(a * jnp.ones_like(x))), 1),
+    "waits of one shape": (other(lambda x, a, b: dist.Gamma(2.0, a * jnp.ones_like(x))), 1),
+    "waits of any shape": (other(lambda x, a, b: dist.Gamma(a, jnp.exp(b) * jnp.ones_like(x))), ALL),
+    "logarithms": (other(lambda x, a, b: dist.LogNormal(b * x, a)), ALL),
+    "a little of a sine of both": (normal(lambda x, a, b: a + b * x + 1e-9 * jnp.sin(b * x)), None),
+    "a branch that both decide": (normal(lambda x, a, b: jnp.where(a + b * x > 60, 20.0, a + b * x)), None),
+    "a corner of both": (normal(lambda x, a, b: jax.nn.relu(a + b * x)), None),
+    "a bound that theta moves": (other(lambda x, a, b: dist.TruncatedNormal(b * x, a, low=0.0)), None),
+    "a width that the row moves": (other(lambda x, a, b: dist.Normal(0.0, a * jnp.exp(1e-6 * b * x))), None),
+    "Student's t": (other(lambda x, a, b: dist.StudentT(4.0, b * x, a)), None),
+    "Cauchy": (other(lambda x, a, b: dist.Cauchy(b, a * jnp.ones_like(x))), None),
+    "counts by a column": (other(lambda x, a, b: dist.Poisson(jnp.exp(b * x))), None),
+    "a uniform with its end": (other(lambda x, a, b: dist.Uniform(0.0, a * jnp.ones_like(x))), None),
+}
+
+
+@pytest.mark.parametrize("case", SEEN)
+def test_what_a_likelihood_sees(case):
+    """The degree of the polynomial in cells x and y, ALL for other functions of these, None where theta is inside."""
+    model, degree = SEEN[case]
+    declared = declare(model)
+    with arithmetic():
+        found = visible(declared, structure(declared, blank(1, 2)), 1, 2, ())
+    assert degree == (None if found is None else found.degree)
+
+
+def densities(model, x, y, vectors):
+    """Log densities at vectors, and what was compressed: of all rows, and of those that stand for them."""
+    with arithmetic():
+        problems = [Problem(model, x, y, compression=some) for some in (False, True)]
+        found = [
+            [float(log_target(v, p.spec, p.rows, prior=True, jacobian=True, **p.keywords)) for v in vectors]
+            for p in problems
+        ]
+    return np.array(found), problems[1].compression
+
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize(
+    ("f", "stays"),
+    [
+        (lambda x, a, b: a + jnp.where(b > 1, 2 * x, 0.0), False),
+        (lambda x, a, b: jnp.where(b * x > 9, 9.0, b * x), True),
+    ],
+    ids=["theta decides", "both decide"],
+)
+def test_a_branch_far_from_the_prior_is_not_lost(f, stays):
+    """Where the prior puts nothing, b = 3 and more, the density is that of all rows, or all rows are kept."""
+    x = RNG.normal(size=(3_000, 1))
+    y = np.asarray(f(x[:, 0], 0.5, 4.0)) + RNG.normal(size=3_000)
+    vectors = np.array([[0.5, b, 0.1] for b in (-9.0, 0.0, 0.9, 1.1, 3.0, 9.0, 40.0)])
+    (every, few), said = densities(normal(f, wide=0.1), x, y, vectors)
+    assert said.startswith("all 3000 rows") is stays
+    gaps = few - every
+    np.testing.assert_allclose(gaps - gaps[0], 0, atol=1e-10 * np.abs(every).max())
+
+
+def test_a_vague_prior_hides_no_part_of_a_likelihood():
+    """Beside squares of 1e10, the logarithms of a Student-t are a 1e-9th: points of such a prior would not tell."""
+
+    def model(x, y=None):
+        m = sample("m", dist.Normal(0.0, 1.0))
+        a, s = sample("a", dist.Normal(0.0, 1e5)), sample("s", dist.HalfNormal(1.0))
+        sample("x", dist.StudentT(3.0, m, 1.0).expand([1]).to_event(1), obs=x)
+        sample("y", dist.Normal(a * x[:, 0], s), obs=y)
+
+    x = RNG.standard_t(3, size=(3_000, 1)) + 0.6
+    fit = map_estimate(model, x, 3 * x[:, 0] + 0.1 * RNG.normal(size=3_000))
+    assert fit.compression.startswith("all 3000 rows: the likelihood of model is no sum of products")
+    assert fit.params["m"].item() == pytest.approx(0.6, abs=5 * 1.3 / np.sqrt(3_000))
+
+
+def rare_level(x, y=None):
+    a = sample("a", dist.Normal(0.0, 5.0).expand([3]).to_event(1))
+    s = sample("s", dist.HalfNormal(2.0))
+    sample("y", dist.Normal(a[0] + a[1] * x[:, 0] + a[2] * (x[:, 0] == 0), s), obs=y)
+
+
+def test_rare_rows_of_a_file_are_looked_at(tmp_path):
+    """Ten rows of 100,000, of which a sample has none, alone tell a[2]: those of a file, and those that come later."""
+    x = RNG.normal(size=100_000)
+    x[RNG.choice(100_000, 10, replace=False)] = 0.0
+    y = 1 + 2 * x + 3.0 * (x == 0) + RNG.normal(size=100_000)
+    pd.DataFrame({"x": x, "y": y}).to_parquet(tmp_path / "rows.parquet")
+    every = laplace(rare_level, x[:, None], y, compress=False, draws=200)
+    few = laplace(rare_level, tmp_path / "rows.parquet", target="y", draws=200)
+    assert "reweighted" in few.compression
+    for one in (np.mean, np.std):
+        got, want = (one(fit.flat_params["a"], axis=0) for fit in (few, every))
+        np.testing.assert_allclose(got, want, rtol=1e-4)
+    more = every.update(np.zeros((20, 1)), np.full(20, 5.0))
+    again = laplace(rare_level, np.append(x, np.zeros(20))[:, None], np.append(y, np.full(20, 5.0)), draws=200)
+    np.testing.assert_allclose(more.flat_params["a"].mean(axis=0), again.flat_params["a"].mean(axis=0), rtol=1e-4)
+    with pytest.raises(DataError, match="what was summarised is no longer at hand"):
+        mle(rare_level, replace(summarise(x[:, None], y), sources=None))
+
+
+def test_a_row_that_looks_back_far_is_refused():
+    def lagged(x, y=None):
+        b = sample("b", dist.Normal(0.0, 1.0))
+        before = jnp.concatenate([jnp.zeros(x.shape[0])[:7], x[:-7, 0]])[: x.shape[0]]
+        sample("y", dist.Normal(b * before, 1.0), obs=y)
+
+    with pytest.raises(ModelError, match="not independent given its parameters"):
+        mle(lagged, RNG.normal(size=(2_000, 1)), RNG.normal(size=2_000))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_posterior_that_is_the_normal_itself_has_no_tail(seed):
+    """Weights are the same in all draws but for rounding, of which no Pareto k can be told."""
+    model = partial(normal, lambda x, a, b: a + b * x)()
+
+    def known(x, y=None):
+        a = sample("a", dist.Normal(0.0, 1.0))
+        sample("y", dist.Normal(a + 0.0 * x[:, 0], 1.0), obs=y)
+
+    y = np.random.default_rng(seed).normal(size=100)
+    assert laplace(known, np.zeros((100, 1)) + y[:, None], y).diagnostics["normal_k"] == 0
+    assert laplace(model, y[:, None], y + np.random.default_rng(seed + 99).normal(size=100)).diagnostics["normal_k"] > 0

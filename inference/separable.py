@@ -61,15 +61,33 @@ MOVES = {
     "split",
     "pad",
     "convert_element_type",
-    "reduce_precision",
     "optimization_barrier",
 }
 SUMS = MOVES | {"add", "add_any", "sub", "reduce_sum", "cumsum"}
 PRODUCTS = {"mul", "dot_general"}
-LOOKS_UP = {"gather", "dynamic_slice"}  # the first operand at places that the others say
-WRITES = {"scatter", "scatter-add", "scatter_add", "dynamic_update_slice"}
+CHOOSES = {  # of operands: the values that are chosen from, or written, and what says where
+    "select_n": lambda of: (of[1:], of[:1]),
+    "gather": lambda of: (of[:1], of[1:]),
+    "dynamic_slice": lambda of: (of[:1], of[1:]),
+    "scatter": lambda of: ([of[0], of[2]], of[1:2]),
+    "scatter-add": lambda of: ([of[0], of[2]], of[1:2]),
+    "dynamic_update_slice": lambda of: (of[:2], of[2:]),
+}
 ANALYTIC = {"exp", "exp2", "expm1", "log", "log1p", "sqrt", "rsqrt", "cbrt", "pow", "logistic", "tanh", "sin", "cos"}
-ANALYTIC |= {"lgamma", "digamma", "erf", "erfc", "erf_inv", "atan", "sinh", "cosh", "asinh", "div", "integer_pow"}
+ANALYTIC |= {
+    "lgamma",
+    "digamma",
+    "erf",
+    "erfc",
+    "erf_inv",
+    "atan",
+    "sinh",
+    "cosh",
+    "asinh",
+    "div",
+    "integer_pow",
+    "square",
+}
 LOGS = {"xlogy", "xlog1py"}  # x log y, though written with a branch at x = 0
 CALLS = {"jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "remat", "checkpoint"}
 
@@ -167,9 +185,11 @@ def _inlined(program: ClosedJaxpr, inputs: Sequence[Node]) -> list[Node]:
     for equation in program.jaxpr.eqns:
         operands, name = [read(atom) for atom in equation.invars], equation.primitive.name
         inner = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
-        if name in CALLS and _called(equation) not in LOGS:
+        if name in CALLS and inner is not None and _called(equation) not in LOGS:
             made = _inlined(inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ()), operands)
         else:
+            if _called(equation) in LOGS and operands[1].form == THETA:
+                operands[1] = Node(operands[1].aval, THETA)  # the logarithm, which is free
             forms = [node.form for node in operands]
             form = None if None in forms else _form(equation, forms, operands)
             made = [Node(var.aval, form, None, (equation, operands, i)) for i, var in enumerate(equation.outvars)]
@@ -206,9 +226,9 @@ def _form(equation: Any, forms: list[Form], operands: list[Node]) -> Form | None
     if name == "div" and (forms[1].theta or forms[1].mixed == NONE) and not theta:
         below = forms[1] if forms[1] == CONSTANT or forms[1].theta else Form(ALL, NONE)
         return _product(forms[0], below)
-    if name == "custom_jvp_call":  # of LOGS
-        return _product(forms[0], forms[1]) if forms[0].mixed == NONE and forms[1].theta else None
-    if name in ("select_n", *LOOKS_UP, *WRITES):
+    if _called(equation) in LOGS:
+        return _product(forms[0], THETA) if forms[0].mixed == NONE and forms[1] == THETA else None
+    if name in CHOOSES:
         return _chosen(name, forms, operands, theta)
     if name == "triangular_solve" and (forms[0].theta or forms[0] == CONSTANT) and forms[0].mixed <= 0:
         return _product(*forms)
@@ -227,38 +247,28 @@ def _of_cells(equation: Any, forms: list[Form]) -> Form:
         return _power(forms[0], equation.params.get("y", 2))
     if floating and name == "div" and forms[1] == CONSTANT:
         return forms[0]
-    chooses = name == "select_n" or name in LOOKS_UP or name in WRITES
-    places = forms[:1] if name == "select_n" else forms[1:] if name in LOOKS_UP else forms[2:]
-    if floating and chooses and all(form == CONSTANT for form in places) and name not in ("dynamic_update_slice",):
-        return _sum(forms)
+    if floating and name in CHOOSES:
+        cases, places = CHOOSES[name](forms)
+        return _sum(cases) if all(form == CONSTANT for form in places) else Form(ALL, NONE)
     return Form(ALL, NONE)
 
 
 def _chosen(name: str, forms: list[Form], operands: list[Node], theta: bool) -> Form | None:
-    """Of values that are chosen, or written, at places: the places may look at cells, and theta may choose of two."""
+    """Of values that are chosen, or written, at places: these may look at cells, and theta may choose one of two."""
+    cases, places = CHOOSES[name](forms)
     if name == "select_n":
-        which, cases = forms[0], forms[1:]
-        if which.mixed == NONE and _possible(operands):
+        if places[0].mixed == NONE and _possible(operands):
             return _possible(operands).form
-        if which.theta:
-            two = which.mixed == 0 and operands[0].aval.dtype == bool
+        if places[0].theta:
+            two = places[0].mixed == 0 and operands[0].aval.dtype == bool
             return _product(THETA, _sum(cases)) if two else None
-    else:
-        values = 1 if name in LOOKS_UP else 2  # of a scatter, the second operand is where
-        places = forms[values:] if name in LOOKS_UP else [forms[1], *forms[3:]]
-        places = forms[2:] if name == "dynamic_update_slice" else places
-        cases = forms[:1] if name in LOOKS_UP else [forms[0], forms[1 if name == "dynamic_update_slice" else 2]]
-        if any(place.mixed != NONE for place in places):
-            return None
-        which = CONSTANT if all(place == CONSTANT for place in places) else Form(ALL, NONE)
-    if which.mixed != NONE:
+    if any(place.mixed != NONE for place in places):
         return None
     total = _sum(cases)
-    if which == CONSTANT:
+    if all(place == CONSTANT for place in places):
         return total._replace(theta=theta)
-    return Form(
-        *(degree if degree == NONE else ALL for degree in total[:2]), all(c.theta or c == CONSTANT for c in cases)
-    )
+    degrees = (NONE if degree == NONE else ALL for degree in total[:2])
+    return Form(*degrees, all(case.theta or case == CONSTANT for case in cases))
 
 
 def _possible(operands: list[Node]) -> Node | None:
@@ -356,8 +366,8 @@ def _evaluated(out: Node, known: dict[int, Array], u: Array) -> Array:
 def _applied(equation: Any, operands: list[Node], values: list[Any]) -> Any:
     """An operation on values, of which those of theta are free."""
     name = equation.primitive.name
-    if name == "custom_jvp_call":
-        return [values[0] * values[1]]  # the logarithm is free
+    if _called(equation) in LOGS and operands[1].form == THETA:
+        return [values[0] * values[1]]
     if name == "select_n" and operands[0].form.theta:  # in shares, as if both branches were taken
         return values[1] + values[0] * (values[2] - values[1])
     if name == "triangular_solve" and operands[0].form.theta:  # the inverse is free

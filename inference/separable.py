@@ -11,9 +11,9 @@ branches that theta decides are all taken, in random shares, and no scale of a p
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,82 +24,42 @@ from numpyro import handlers
 
 from ..models.spec import Spec
 from .declare import Declared
+from .forms import (
+    ALL,
+    BY_CATEGORY,
+    CELL,
+    CHOOSES,
+    CONSTANT,
+    ENTRYWISE,
+    MOVES,
+    NONE,
+    SUMS,
+    THETA,
+    Form,
+    form_of,
+    is_theta,
+    product,
+)
 from .joint import row_terms
 from .structure import Structure, blank
 
-NONE, ALL = -math.inf, math.inf  # degrees of what is not there, and of what is no polynomial
-
-
-class Form(NamedTuple):
-    """What a number is made of: a part of cells alone, of degree ``alone``, and one of products of cells and theta.
-
-    theta: whether it is a function of theta and of categories (the levels of a cell that is looked up, or compared) and
-    of nothing else, so that functions of it are, too.
-    """
-
-    alone: float
-    mixed: float
-    theta: bool = False
-
-
-CONSTANT, CELL, THETA = Form(0, NONE), Form(1, NONE), Form(NONE, 0, True)
-BY_CATEGORY = Form(NONE, ALL, True)
-
-MOVES = {
-    "reshape",
-    "broadcast_in_dim",
-    "squeeze",
-    "expand_dims",
-    "transpose",
-    "slice",
-    "rev",
-    "neg",
-    "copy",
-    "stop_gradient",
-    "concatenate",
-    "stack",
-    "split",
-    "pad",
-    "convert_element_type",
-    "optimization_barrier",
-}
-SUMS = MOVES | {"add", "add_any", "sub", "reduce_sum", "cumsum"}
-PRODUCTS = {"mul", "dot_general"}
-CHOOSES = {  # of operands: the values that are chosen from, or written, and what says where
-    "select_n": lambda of: (of[1:], of[:1]),
-    "gather": lambda of: (of[:1], of[1:]),
-    "dynamic_slice": lambda of: (of[:1], of[1:]),
-    "scatter": lambda of: ([of[0], of[2]], of[1:2]),
-    "scatter-add": lambda of: ([of[0], of[2]], of[1:2]),
-    "dynamic_update_slice": lambda of: (of[:2], of[2:]),
-}
-ANALYTIC = {"exp", "exp2", "expm1", "log", "log1p", "sqrt", "rsqrt", "cbrt", "pow", "logistic", "tanh", "sin", "cos"}
-ANALYTIC |= {
-    "lgamma",
-    "digamma",
-    "erf",
-    "erfc",
-    "erf_inv",
-    "atan",
-    "sinh",
-    "cosh",
-    "asinh",
-    "div",
-    "integer_pow",
-    "square",
-}
 LOGS = {"xlogy", "xlog1py"}  # x log y, though written with a branch at x = 0
 CALLS = {"jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "remat", "checkpoint"}
 
 
 @dataclass(eq=False)
 class Node:
-    """A value of the program: its shape, what it is made of (None: of no form), and how, or which constant it is."""
+    """A value of the program: its shape, what it is made of (None: of no form), and how, or which constant it is.
+
+    made: the operation, or None for some function of theta and categories, its operands, and which of its results.
+    guarded: whether a case was left out in which it is no number.
+    """
 
     aval: Any
     form: Form | None
     constant: Any = None
     made: tuple[Any, Sequence["Node"], int] | None = None
+    guarded: bool = False
     start: int | None = field(default=None)  # where its free values are, of a function of theta that meets a row
 
 
@@ -157,21 +117,27 @@ def visible(
 
 def _crossed(free: Callable, spec: Spec, size: int, cells: tuple, classes: int | None) -> bool:
     """Whether a polynomial of degree two has products of two cells: its second derivatives are the same everywhere."""
-    u, x, seen = some_values(size), np.linspace(0.3, 1.7, len(cells[0])), cells[1]
+    u, x, seen = some_values(1, size)[0], np.linspace(0.3, 1.7, len(cells[0])), cells[1]
+    spec = replace(spec, loc=np.sqrt(1.5 + x), scale=np.exp(x), y_loc=np.array(0.7), y_scale=np.array(1.3))
 
     def second(k: int) -> Array:
         if classes:
             return jax.hessian(lambda x: free(u, spec, x, seen, k))(x)
         return jax.hessian(lambda both: free(u, spec, both[:-1], seen, both[-1]))(np.append(x, 0.3))
 
-    found = jax.jit(jax.vmap(second))(np.arange(classes or 1))
-    off = np.asarray(found) * (1 - np.eye(found.shape[-1]))
-    return bool(np.any(np.abs(off) > 1e-12 * np.abs(found).max()))
+    found = np.asarray(jax.jit(jax.vmap(second))(np.arange(classes or 1)))
+    return not np.all(found[:, ~np.eye(found.shape[-1], dtype=bool)] == 0)  # what is no number counts as some
 
 
-def some_values(*shape: int) -> np.ndarray:
-    """Free values, at random: positive, as some go through logarithms or are divided by, and about as large."""
-    return 0.5 + 1.5 * np.random.default_rng(0).random(shape)
+def some_values(points: int, size: int) -> np.ndarray:
+    """Free values at random, (points, size): positive, and about as large; every second point's of very many scales.
+
+    What is small beside other parts of a likelihood at one of these is large at another.
+    """
+    rng = np.random.default_rng(0)
+    values = 0.5 + 1.5 * rng.random((points, size))
+    values[1::2] *= 10.0 ** rng.uniform(-6, 6, size=values[1::2].shape)
+    return values
 
 
 def _inlined(program: ClosedJaxpr, inputs: Sequence[Node]) -> list[Node]:
@@ -188,13 +154,52 @@ def _inlined(program: ClosedJaxpr, inputs: Sequence[Node]) -> list[Node]:
         if name in CALLS and inner is not None and _called(equation) not in LOGS:
             made = _inlined(inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ()), operands)
         else:
-            if _called(equation) in LOGS and operands[1].form == THETA:
-                operands[1] = Node(operands[1].aval, THETA)  # the logarithm, which is free
-            forms = [node.form for node in operands]
-            form = None if None in forms else _form(equation, forms, operands)
-            made = [Node(var.aval, form, None, (equation, operands, i)) for i, var in enumerate(equation.outvars)]
+            if _called(equation) in LOGS:
+                operands[1] = _logarithm(operands[1])
+            if name == "triangular_solve" and operands[0].form == THETA:
+                operands[0] = Node(operands[0].aval, THETA)  # the inverse, of which all entries are free
+            made = _made(equation, operands)
         known |= dict(zip(equation.outvars, made, strict=True))
     return [read(atom) for atom in program.jaxpr.outvars]
+
+
+def _logarithm(node: Node) -> Node:
+    """A node of log y: some function of theta, and of categories, where y is."""
+    if node.form is None or not node.form.theta:
+        return node
+    return Node(node.aval, THETA) if is_theta(node.form) else Node(node.aval, BY_CATEGORY, None, (None, [node], 0))
+
+
+def _made(equation: Any, operands: list[Node]) -> list[Node]:
+    """The results of an operation."""
+    name, forms = equation.primitive.name, [node.form for node in operands]
+    if None in forms:
+        return [Node(var.aval, None) for var in equation.outvars]
+    only = _possible(operands) if name == "select_n" else None
+    if only is not None:
+        return [Node(var.aval, only.form, None, (equation, operands, 0), True) for var in equation.outvars]
+    guarded = any(node.guarded for node in operands)
+    form = _form_of_logarithms(forms) if _called(equation) in LOGS else None
+    if _called(equation) not in LOGS and not (guarded and not _adds_up(name, operands)):
+        form = form_of(equation, forms, [node.aval.dtype for node in operands])
+    return [Node(var.aval, form, None, (equation, operands, i), guarded) for i, var in enumerate(equation.outvars)]
+
+
+def _form_of_logarithms(forms: list[Form]) -> Form | None:
+    """Of x log y, with log y in place of y where that is a function of theta, and of categories."""
+    if forms[0].mixed != NONE:
+        return None
+    if forms[1].single:
+        forms = [forms[0], Form(ALL, 0)]
+    return product(*forms) if forms[1].theta or forms[1] == Form(ALL, 0) else None
+
+
+def _adds_up(name: str, operands: list[Node]) -> bool:
+    """Whether a part of a row's log-likelihood goes on to be one."""
+    if name == "mul":  # by a weight
+        return any(node.form == CONSTANT for node in operands)
+    chosen = name in CHOOSES and not any(node.guarded for node in CHOOSES[name](operands)[1])
+    return name in SUMS or chosen
 
 
 def _called(equation: Any) -> str:
@@ -204,79 +209,12 @@ def _called(equation: Any) -> str:
     return str(getattr(info, "func_name", "")) if equation.primitive.name == "custom_jvp_call" else ""
 
 
-def _form(equation: Any, forms: list[Form], operands: list[Node]) -> Form | None:
-    """What an operation makes of its operands; None where it is of no form."""
-    name, several = equation.primitive.name, [form for form in forms if form != CONSTANT]
-    if not several:
-        return CONSTANT
-    if all(form.theta and form.mixed == 0 for form in several):
-        return THETA
-    if all(form.mixed == NONE for form in forms):
-        return _of_cells(equation, forms)
-    theta = all(form.theta or form == CONSTANT for form in forms)
-    if name == "convert_element_type" and not jnp.issubdtype(equation.params["new_dtype"], jnp.floating):
-        return None
-    if name in SUMS:
-        return _sum(forms)._replace(theta=theta)
-    if name in PRODUCTS:
-        return _product(*forms)._replace(theta=theta)
-    if name in ("integer_pow", "square") and not theta:
-        power = equation.params.get("y", 2)
-        return None if power < 0 else _power(forms[0], power)
-    if name == "div" and (forms[1].theta or forms[1].mixed == NONE) and not theta:
-        below = forms[1] if forms[1] == CONSTANT or forms[1].theta else Form(ALL, NONE)
-        return _product(forms[0], below)
-    if _called(equation) in LOGS:
-        return _product(forms[0], THETA) if forms[0].mixed == NONE and forms[1] == THETA else None
-    if name in CHOOSES:
-        return _chosen(name, forms, operands, theta)
-    if name == "triangular_solve" and (forms[0].theta or forms[0] == CONSTANT) and forms[0].mixed <= 0:
-        return _product(*forms)
-    return BY_CATEGORY if theta and name in ANALYTIC else None
-
-
-def _of_cells(equation: Any, forms: list[Form]) -> Form:
-    """What an operation makes of cells alone: anything, and a polynomial where it is a sum or a product."""
-    name = equation.primitive.name
-    floating = all(jnp.issubdtype(var.aval.dtype, jnp.floating) for var in equation.outvars)
-    if floating and name in SUMS:
-        return _sum(forms)
-    if floating and name in PRODUCTS:
-        return _product(*forms)
-    if floating and name in ("integer_pow", "square") and equation.params.get("y", 2) >= 0:
-        return _power(forms[0], equation.params.get("y", 2))
-    if floating and name == "div" and forms[1] == CONSTANT:
-        return forms[0]
-    if floating and name in CHOOSES:
-        cases, places = CHOOSES[name](forms)
-        return _sum(cases) if all(form == CONSTANT for form in places) else Form(ALL, NONE)
-    return Form(ALL, NONE)
-
-
-def _chosen(name: str, forms: list[Form], operands: list[Node], theta: bool) -> Form | None:
-    """Of values that are chosen, or written, at places: these may look at cells, and theta may choose one of two."""
-    cases, places = CHOOSES[name](forms)
-    if name == "select_n":
-        if places[0].mixed == NONE and _possible(operands):
-            return _possible(operands).form
-        if places[0].theta:
-            two = places[0].mixed == 0 and operands[0].aval.dtype == bool
-            return _product(THETA, _sum(cases)) if two else None
-    if any(place.mixed != NONE for place in places):
-        return None
-    total = _sum(cases)
-    if all(place == CONSTANT for place in places):
-        return total._replace(theta=theta)
-    degrees = (NONE if degree == NONE else ALL for degree in total[:2])
-    return Form(*degrees, all(case.theta or case == CONSTANT for case in cases))
-
-
 def _possible(operands: list[Node]) -> Node | None:
-    """Of two values to choose from, the one that is a number, where the other is that of a row outside the support.
+    """Of two values that a cell chooses, the one that is a number: the other is that of a row outside the support.
 
-    No such row comes to a fit: all are refused, by name, before it.
+    No such row comes to a fit: all are refused, by name, before it. So what is left must go on to be added up.
     """
-    if len(operands) != 3:
+    if len(operands) != 3 or operands[0].form in (None, CONSTANT) or operands[0].form.mixed != NONE:
         return None
     for one, other in (operands[1:], operands[:0:-1]):
         if _is_no_number(other):
@@ -290,29 +228,9 @@ def _is_no_number(node: Node) -> bool:
     return node.made[0].primitive.name in MOVES and all(_is_no_number(one) for one in node.made[1])
 
 
-def _sum(forms: Sequence[Form]) -> Form:
-    return Form(max(form.alone for form in forms), max(form.mixed for form in forms))
-
-
-def _product(one: Form, other: Form) -> Form:
-    mixed = max(_plus(one.mixed, other.mixed), _plus(one.mixed, other.alone), _plus(one.alone, other.mixed))
-    return Form(_plus(one.alone, other.alone), mixed)
-
-
-def _power(form: Form, power: int) -> Form:
-    result = CONSTANT
-    for _ in range(power):
-        result = _product(result, form)
-    return result
-
-
-def _plus(a: float, b: float) -> float:
-    return NONE if NONE in (a, b) else a + b
-
-
 def _is_free(node: Node) -> bool:
     """Whether a function of theta has values of its own, and is no function of theta moved about."""
-    if node.form is None or not node.form.theta or node.form.mixed != 0:
+    if node.form is None or not is_theta(node.form):
         return False
     if node.made is None or node.made[0].primitive.name not in MOVES:
         return True
@@ -354,23 +272,32 @@ def _evaluated(out: Node, known: dict[int, Array], u: Array) -> Array:
             values[id(node)] = node.constant
         else:
             equation, operands, place = node.made
-            only = _possible(operands) if equation.primitive.name == "select_n" else None
-            if only is not None and operands[0].form.mixed == NONE:
+            parts = [values[id(operand)] for operand in operands]
+            only = _possible(operands) if equation is not None and equation.primitive.name == "select_n" else None
+            if only is not None:
                 values[id(node)] = jnp.broadcast_to(values[id(only)], node.aval.shape)
-                continue
-            made = _applied(equation, operands, [values[id(operand)] for operand in operands])
-            values[id(node)] = made[place] if equation.primitive.multiple_results else made
+            elif equation is None or (node.form == BY_CATEGORY and equation.primitive.name in ENTRYWISE):
+                values[id(node)] = _some_function(len(values), parts)
+            else:
+                made = _applied(equation, operands, parts)
+                values[id(node)] = made[place] if equation.primitive.multiple_results else made
     return values[id(out)]
+
+
+def _some_function(number: int, parts: list[Any]) -> Array:
+    """A smooth function of values by category, which no two share, in (0, 1): whatever is done to these, all may be."""
+    a, b = np.random.default_rng(number).uniform(1, 2, size=2)
+    return 0.5 + 0.4 * jnp.sin(b + sum(a ** (i + 1) * part for i, part in enumerate(parts)))
 
 
 def _applied(equation: Any, operands: list[Node], values: list[Any]) -> Any:
     """An operation on values, of which those of theta are free."""
     name = equation.primitive.name
-    if _called(equation) in LOGS and operands[1].form == THETA:
-        return [values[0] * values[1]]
+    if _called(equation) in LOGS:
+        return [values[0] * (values[1] if operands[1].form.theta else jnp.log(jnp.abs(values[1])))]
     if name == "select_n" and operands[0].form.theta:  # in shares, as if both branches were taken
         return values[1] + values[0] * (values[2] - values[1])
-    if name == "triangular_solve" and operands[0].form.theta:  # the inverse is free
+    if name == "triangular_solve" and operands[0].form.theta:
         inverse = values[0] / operands[0].aval.shape[-1]
         return inverse @ values[1] if equation.params["left_side"] else values[1] @ inverse
     return equation.primitive.bind(*values, **equation.params)

@@ -14,6 +14,7 @@ GLANCE = 1_200  # rows from which features are made
 RARE = 20  # rows of a label up to which they stay as they are
 FLAT = 1e-11  # relative singular value that counts as none
 DEAR = 1e3  # cube of the number of features, a row of the table, from which on finding weights takes too long
+ROUNDING = 1e-10  # of the largest number of a row, what others may be off
 LEFT = 1e-8  # of a row's derivatives and log-likelihoods, relative, up to which features make them up
 Looks = tuple[np.ndarray, np.ndarray]  # of rows: derivatives and values, or features and whether these make them up
 MOST = 200_000  # different rows up to which counting them is tried
@@ -119,36 +120,43 @@ def _features(derivatives: np.ndarray, values: np.ndarray, most: int) -> Callabl
 
     And whether they do so for each row. most: how many features are not too many.
     """
-    if not (np.all(np.isfinite(derivatives)) and np.all(np.isfinite(values))):
+    told = np.isfinite(values).all(axis=0)
+    if not np.all(np.isfinite(derivatives)) or told.sum() < 2:
         return None
     centre, scale = derivatives.mean(axis=0), derivatives.std(axis=0)
-    scale = np.where(scale > FLAT * np.abs(derivatives).max(axis=0), scale, np.inf)  # of constants, rounding errors
-    _, size, axes = np.linalg.svd((derivatives - centre) / scale, full_matrices=False)
-    rank = int((size > FLAT * size[0]).sum())
+    largest = np.abs(derivatives).max(axis=0)
+    moves = scale > FLAT * largest  # others are constants, but for rounding errors
+    _, size, axes = np.linalg.svd((derivatives - centre)[:, moves] / scale[moves], full_matrices=False)
+    rank = int((size > FLAT * size.max(initial=0.0)).sum())
     if rank > min(most, len(derivatives) // 2):
         return None
     axes, root = axes[:rank], size[:rank] / np.sqrt(len(derivatives))
 
     def placed(derivatives: np.ndarray) -> Looks:
         finite = np.isfinite(derivatives).all(axis=1)
-        standard = np.where(finite[:, None], (derivatives - centre) / scale, 0.0)
+        away = np.where(finite[:, None], derivatives - centre, 0.0)
+        still = (np.abs(away[:, ~moves]) <= LEFT * largest[~moves]).all(axis=1)
+        standard = away[:, moves] / scale[moves]
         along = standard @ axes.T
-        return np.column_stack([np.ones(len(along)), along / root]), finite & _near(along @ axes, standard)
+        return np.column_stack([np.ones(len(along)), along / root]), finite & still & _near(along @ axes, standard)
 
+    every, values = values, values[:, told]
     level, spread = values.mean(axis=0), np.maximum(values.std(axis=0), np.finfo(float).tiny)
     made_of, *_ = np.linalg.lstsq(placed(derivatives)[0], (values - level) / spread)
 
     def features(derivatives: np.ndarray, values: np.ndarray) -> Looks:
         along, made_up = placed(derivatives)
-        finite = np.isfinite(values).all(axis=1)
-        return along, made_up & finite & _near(along @ made_of, np.where(finite[:, None], (values - level) / spread, 0))
+        finite = np.isfinite(values[:, told]).all(axis=1)
+        away = np.where(finite[:, None], (values[:, told] - level) / spread, 0.0)
+        return along, made_up & finite & _near(along @ made_of, away)
 
-    return features if features(derivatives, values)[1].all() else None
+    return features if features(derivatives, every)[1].all() else None
 
 
 def _near(made: np.ndarray, given: np.ndarray) -> np.ndarray:
-    """Whether rows are what they are made up to be."""
-    return np.abs(made - given).max(axis=1) <= LEFT * np.maximum(np.abs(given).max(axis=1), 1.0)
+    """Whether rows are what they are made up to be, column by column, but for what rounding takes from large rows."""
+    largest = np.abs(given).max(axis=1, initial=0.0, keepdims=True)
+    return np.all(np.abs(made - given) <= LEFT * np.maximum(np.abs(given), 1.0) + ROUNDING * largest, axis=1)
 
 
 def _with_sums(own: Part, seen: np.ndarray, made_up: np.ndarray, sums: np.ndarray) -> Part:

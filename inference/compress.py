@@ -32,7 +32,8 @@ HARMLESS = 1e-3  # nats by which few rows may miss a difference of log-likelihoo
 NEAR = 100.0  # nats from the mode that are near it
 CURVED = 40  # free values up to which second derivatives are looked at, too
 THROUGH = 700  # free values up to which derivatives are looked at at all
-POINTS = 9  # free values in turn, at which features are told
+POINTS = 17  # free values, at the first of which there are derivatives, and at the others values
+TOLD = 4  # free values of one scale, and as many of all scales, at which it is told whether these make up all
 WORTH = 1_000  # rows from which on a reweighted part of them is looked for
 
 MEAN, SPREAD = "the mean of each group", "mean and spread of each group"
@@ -172,10 +173,11 @@ def _log_likelihoods(vectors: Array, spec: Spec, rows: Rows, *, model: Declared,
 
 
 def _each_row(seen: Visible, spec: Spec, shape: Structure, part: Part) -> tuple[np.ndarray, np.ndarray]:
-    """Each row's log-likelihood and its derivatives at some free values, (rows, columns), and itself at others, (rows,
+    """Each row's log-likelihood at some free values, and its derivatives, (rows, columns), and itself at others, (rows,
     points); BLOCK rows at a time, for one program.
     """
-    answers, u = [], some_values(POINTS, seen.size)
+    answers, u = [], some_values(POINTS + TOLD, seen.size)
+    u = np.concatenate([u, some_values(TOLD, seen.size, scales=6)])
     for start in range(0, len(part.x), BLOCK):
         index = np.minimum(np.arange(start, start + BLOCK), len(part.x) - 1)
         block = part.take(index)
@@ -193,8 +195,9 @@ def _looks(u: Array, spec: Spec, x: Array, seen: Array | None, y: Array, *, free
     def one(u: Array) -> Array:
         return each(u, spec, x, seen, y)
 
-    columns = [one(u[0])[:, None], jax.jacfwd(one)(u[0])]
+    values = jax.lax.map(one, u).T
+    columns = [values[:, :POINTS], jax.jacfwd(one)(u[0])]
     if u.shape[1] <= CURVED:
         upper = np.triu_indices(u.shape[1])
         columns.append(jax.jacfwd(jax.jacfwd(one))(u[0])[:, *upper])
-    return jnp.concatenate(columns, axis=1), jax.lax.map(one, u[1:]).T
+    return jnp.concatenate(columns, axis=1), values[:, POINTS:]

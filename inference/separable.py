@@ -129,15 +129,14 @@ def _crossed(free: Callable, spec: Spec, size: int, cells: tuple, classes: int |
     return not np.all(found[:, ~np.eye(found.shape[-1], dtype=bool)] == 0)  # what is no number counts as some
 
 
-def some_values(points: int, size: int) -> np.ndarray:
-    """Free values at random, (points, size): positive, and about as large; every second point's of very many scales.
+def some_values(points: int, size: int, *, scales: float = 0.0) -> np.ndarray:
+    """Free values at random, (points, size): positive, and about as large, or each of a scale within 10^+-scales.
 
-    What is small beside other parts of a likelihood at one of these is large at another.
+    What is small beside other parts of a likelihood where all are as large may be large where they are not.
     """
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(int(scales))
     values = 0.5 + 1.5 * rng.random((points, size))
-    values[1::2] *= 10.0 ** rng.uniform(-6, 6, size=values[1::2].shape)
-    return values
+    return values * 10.0 ** rng.uniform(-scales, scales, size=values.shape)
 
 
 def _inlined(program: ClosedJaxpr, inputs: Sequence[Node]) -> list[Node]:

@@ -56,6 +56,11 @@ SEEN = {
     "a branch that the row decides": (normal(lambda x, a, b: a + b * (x == 0)), ALL),
     "a sine of the row": (normal(lambda x, a, b: a + b * jnp.sin(x)), ALL),
     "levels with widths of their own": (by_level, ALL),
+    "a width by a flag": (other(lambda x, a, b: dist.Normal(b * x, jnp.where(x > 0, a, 1.0))), ALL),
+    "a column in half precision": (normal(lambda x, a, b: a + b * x.astype(jnp.float16)), ALL),
+    "levels of theta, cut": (normal(lambda x, a, b: jnp.maximum(jnp.stack([a, b])[x.astype(int)], 0.0)), ALL),
+    "counts by exposure": (other(lambda x, a, b: dist.Poisson(a * x)), 1),
+    "a cap on some rows": (normal(lambda x, a, b: jnp.minimum(a, jnp.where(x == 1, b, jnp.inf))), None),
     "counts without columns": (other(lambda x, a, b: dist.Poisson(a * jnp.ones_like(x))), 1),
     "waits of one shape": (other(lambda x, a, b: dist.Gamma(2.0, a * jnp.ones_like(x))), 1),
     "waits of any shape": (other(lambda x, a, b: dist.Gamma(a, jnp.exp(b) * jnp.ones_like(x))), ALL),
@@ -80,6 +85,27 @@ def test_what_a_likelihood_sees(case):
     with arithmetic():
         found = visible(declared, structure(declared, blank(1, 2)), 1, 2, ())
     assert degree == (None if found is None else found.degree)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, spec, b: (x[:, 0] * spec.loc[0]) * jax.nn.relu(b - 50),
+        lambda x, spec, b: jax.nn.relu(b - 50) * (x[:, 0] / spec.loc[0] - 1),
+        lambda x, spec, b: 1e-9 * b * x[:, 0],
+    ],
+    ids=["times the mean", "over the mean", "of little weight"],
+)
+def test_products_of_two_cells_are_seen(f):
+    """(y - f)^2 has products of x and y, whatever the mean of the column is, and however small they are."""
+
+    def model(x, y=None, *, spec):
+        a, b = sample("a", dist.Normal(0.0, 1.0)), sample("b", dist.Normal(0.0, 1.0))
+        sample("y", dist.Normal(a + f(x, spec, b), 1.0), obs=y)
+
+    declared = declare(model)
+    with arithmetic():
+        assert visible(declared, structure(declared, blank(1, 2)), 1, 2, ()).crossed
 
 
 def densities(model, x, y, vectors):
@@ -153,6 +179,27 @@ def test_rare_rows_of_a_file_are_looked_at(tmp_path):
     np.testing.assert_allclose(more.flat_params["a"].mean(axis=0), again.flat_params["a"].mean(axis=0), rtol=1e-4)
     with pytest.raises(DataError, match="what was summarised is no longer at hand"):
         mle(rare_level, replace(summarise(x[:, None], y), sources=None))
+
+
+@pytest.mark.parametrize(("unit", "wild"), [(1e9, 0.0), (1.0, 1e6)], ids=["large y", "one wild y"])
+def test_rare_rows_are_not_lost_beside_large_numbers(unit, wild):
+    """Rows that no sampled row is like stay, however large the squares beside them."""
+
+    def model(x, y=None):
+        a = sample("a", dist.Normal(0.0, 5.0 * unit).expand([3]).to_event(1))
+        s = sample("s", dist.HalfNormal(2.0 * unit))
+        sample("y", dist.Normal(a[0] + a[1] * x[:, 0] + a[2] * (x[:, 0] == 0), s), obs=y)
+
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=100_000)
+    x[:10] = 0.0
+    y = unit * (1 + 2 * x + 3.0 * (x == 0) + rng.normal(size=100_000))
+    y[50_000] += wild
+    vectors = np.array([[unit, 2 * unit, k * unit, np.log(unit) + 0.1] for k in (-3.0, 0.0, 3.0, 9.0)])
+    (every, few), said = densities(model, x[:, None], y, vectors)
+    assert "reweighted" in said
+    gaps = few - every
+    np.testing.assert_allclose(gaps - gaps[0], 0, atol=1e-15 * np.abs(every).max() + 1e-6)
 
 
 def test_a_row_that_looks_back_far_is_refused():

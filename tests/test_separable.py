@@ -73,7 +73,6 @@ SEEN = {
     "Student's t": (other(lambda x, a, b: dist.StudentT(4.0, b * x, a)), None),
     "Cauchy": (other(lambda x, a, b: dist.Cauchy(b, a * jnp.ones_like(x))), None),
     "counts by a column": (other(lambda x, a, b: dist.Poisson(jnp.exp(b * x))), None),
-    "a uniform with its end": (other(lambda x, a, b: dist.Uniform(0.0, a * jnp.ones_like(x))), None),
 }
 
 

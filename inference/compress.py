@@ -100,7 +100,7 @@ def _why(model: Declared, shape: Structure, spec: Spec, summary: Summary, errors
         return "all labels are hidden, and few rows are alike"
     if _seen(model, shape, spec, summary) is None:
         return f"the likelihood of {model.name} is no sum of products of parameters and rows, and few rows are alike"
-    return "it sees as much of a row that fewer would not gain by it"
+    return "the likelihood sees so much of each that fewer would gain nothing"
 
 
 def _seen(model: Declared, shape: Structure, spec: Spec, summary: Summary, by: str = "by group") -> Visible | None:

@@ -21,7 +21,7 @@ from ..models.spec import Spec
 from .declare import Declared
 from .joint import Rows, counts, lay_out, padded
 from .moments import mean_rows, sigma_points, spread_rows
-from .separable import Visible, some_values, visible
+from .separable import Visible, crossed, some_values, visible
 from .standin import BLOCK, counted, from_moments, reweighted
 from .structure import Structure
 from .summary import Part, Summary, summary_of
@@ -84,7 +84,7 @@ def compress(
             summary = summary.with_covariances()
         if len(few.x) < count:
             small = kind(summary)
-            if small is None:
+            if small is None or _leaves_the_support(likelihoods, vectors, values, lay(small)):
                 continue
         where = "" if len(few.x) == count else f" on {len(few.x)} of them"
         said = f"{count} rows as {len(small.x)}, {name}: exact to {max(errors[-1], 1e-16):.1g}{where}"
@@ -96,7 +96,7 @@ def compress(
 def _why(model: Declared, shape: Structure, spec: Spec, summary: Summary, errors: list[float]) -> str:
     if errors:
         return f"in float64, fewer stand for them to a share of {min(errors):.1g} of the log-likelihood only"
-    if summary.labels is not None and np.all(summary.label == len(summary.labels)):
+    if shape.classes and np.all(summary.label == len(summary.labels)):
         return "all labels are hidden, and few rows are alike"
     if _seen(model, shape, spec, summary) is None:
         return f"the likelihood of {model.name} is no sum of products of parameters and rows, and few rows are alike"
@@ -114,7 +114,7 @@ def _kinds(
     """Ways to make few rows of a summary that are proved to be exact, the one with the fewest first."""
     seen, kinds = _seen(model, shape, spec, summary), {}
     if seen is not None and seen.degree <= 2:
-        name = MEAN if seen.degree <= 1 else COVARIANCE if seen.crossed else SPREAD
+        name = MEAN if seen.degree <= 1 else COVARIANCE if crossed(seen, spec, shape.classes) else SPREAD
         kinds[name] = partial(from_moments, GROUPWISE[name], shape)
     kinds["equal rows counted"] = counted
     seen = _seen(model, shape, spec, summary, "by row")
@@ -149,6 +149,11 @@ def _difference(a: np.ndarray, b: np.ndarray) -> float:
     a, b = a[finite], b[finite]
     constant = (a - b)[np.abs(a).argmin()]
     return float(np.max(np.abs(a - b - constant) / np.maximum(np.abs(a), np.abs(a).min())))
+
+
+def _leaves_the_support(likelihoods: Callable[..., Array], vectors: np.ndarray, values: np.ndarray, few: Rows) -> bool:
+    """Whether few rows have no likelihood where the rows do: a mean and spread may be that of no row that there is."""
+    return bool(np.any(np.isfinite(values) & ~np.isfinite(np.asarray(likelihoods(vectors, rows=few)))))
 
 
 def _nats_off(likelihoods: Callable[..., Array], full: Rows, few: Rows, times: float, vectors: np.ndarray) -> float:

@@ -11,8 +11,8 @@ branches that theta decides are all taken, in random shares, and no scale of a p
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -67,13 +67,12 @@ class Node:
 class Visible:
     """What a log-likelihood sees of a row.
 
-    degree: of the polynomial in its cells, ALL where it is none. crossed: whether there are products of two cells.
+    degree: of the polynomial in its cells, ALL where it is none.
     masked: whether it is told which cells are missing. size: how many free values stand for the functions of theta.
     free: log-likelihood of a row, ``free(u, spec, x, seen, y)``, where these are u, which are positive.
     """
 
     degree: float
-    crossed: bool
     masked: bool
     size: int
     free: Callable[[Array, Spec, Array, Array | None, Array], Array]
@@ -111,22 +110,27 @@ def visible(
         leaves = zip(inputs[len(values) :], jax.tree.leaves(given), strict=True)
         return _evaluated(out, {id(node): leaf for node, leaf in leaves}, u)
 
-    crossed = 1 < out.form.mixed < ALL and _crossed(free, spec, size, cells, shape.classes)
-    return Visible(out.form.mixed, crossed, bool(missing), size, free)
+    return Visible(out.form.mixed, bool(missing), size, free)
 
 
-def _crossed(free: Callable, spec: Spec, size: int, cells: tuple, classes: int | None) -> bool:
-    """Whether a polynomial of degree two has products of two cells: its second derivatives are the same everywhere."""
-    u, x, seen = some_values(1, size)[0], np.linspace(0.3, 1.7, len(cells[0])), cells[1]
-    spec = replace(spec, loc=np.sqrt(1.5 + x), scale=np.exp(x), y_loc=np.array(0.7), y_scale=np.array(1.3))
+def crossed(seen: Visible, spec: Spec, classes: int | None) -> bool:
+    """Whether a polynomial of degree two has products of two cells: its second derivatives are the same everywhere.
 
-    def second(k: int) -> Array:
-        if classes:
-            return jax.hessian(lambda x: free(u, spec, x, seen, k))(x)
-        return jax.hessian(lambda both: free(u, spec, both[:-1], seen, both[-1]))(np.append(x, 0.3))
-
-    found = np.asarray(jax.jit(jax.vmap(second))(np.arange(classes or 1)))
+    spec: the table's own, as a model may look at that.
+    """
+    mask = jnp.ones(spec.features, dtype=bool) if seen.masked else None
+    found = np.asarray(_second_derivatives(some_values(1, seen.size)[0], spec, mask, free=seen.free, classes=classes))
     return not np.all(found[:, ~np.eye(found.shape[-1], dtype=bool)] == 0)  # what is no number counts as some
+
+
+@partial(jax.jit, static_argnames=("free", "classes"))
+def _second_derivatives(u: Array, spec: Spec, mask: Array | None, *, free: Callable, classes: int | None) -> Array:
+    """By the cells of a row, of each label, (label, cell, cell)."""
+    x = spec.loc + spec.scale * jnp.linspace(0.3, 1.7, spec.features)
+    y = spec.y_loc + 0.7 * spec.y_scale
+    if classes:
+        return jax.vmap(lambda k: jax.hessian(lambda x: free(u, spec, x, mask, k))(x))(jnp.arange(classes))
+    return jax.hessian(lambda both: free(u, spec, both[:-1], mask, both[-1]))(jnp.append(x, y))[None]
 
 
 def some_values(points: int, size: int, *, scales: float = 0.0) -> np.ndarray:
@@ -178,34 +182,59 @@ def _made(equation: Any, operands: list[Node]) -> list[Node]:
     if only is not None:
         return [Node(var.aval, only.form, None, (equation, operands, 0), True) for var in equation.outvars]
     guarded = any(node.guarded for node in operands)
-    form = _form_of_logarithms(forms) if _called(equation) in LOGS else None
+    form = _form_of_logarithms(forms, _called(equation)) if _called(equation) in LOGS else None
     if _called(equation) not in LOGS and not (guarded and not _adds_up(name, operands)):
         form = form_of(equation, forms, [node.aval.dtype for node in operands])
+    if form not in (None, CONSTANT, THETA) and not _is_continuous(equation, operands, form):
+        form = None
     return [Node(var.aval, form, None, (equation, operands, i), guarded) for i, var in enumerate(equation.outvars)]
 
 
-def _form_of_logarithms(forms: list[Form]) -> Form | None:
+def _is_continuous(equation: Any, operands: list[Node], form: Form) -> bool:
+    """Whether theta goes on in real numbers: whole numbers and truth values of theta have no free values.
+
+    But for one that chooses, and for truth values by category, which may be any share.
+    """
+    name = equation.primitive.name
+    floating = all(jnp.issubdtype(var.aval.dtype, jnp.floating) for var in equation.outvars)
+    if form == BY_CATEGORY and name in ENTRYWISE:
+        return floating or all(var.aval.dtype == np.bool_ for var in equation.outvars)
+    chooses = name == "select_n" and operands[0].form.theta
+    whole = [node for node in operands[chooses:] if node.form.theta and not _is_real(node)]
+    if name == "convert_element_type" and form == BY_CATEGORY:
+        return floating
+    return not whole and (form.mixed == NONE or floating)
+
+
+def _is_real(node: Node) -> bool:
+    return jnp.issubdtype(node.aval.dtype, jnp.floating)
+
+
+def _form_of_logarithms(forms: list[Form], name: str) -> Form | None:
     """Of x log y, with log y in place of y where that is a function of theta, and of categories."""
     if forms[0].mixed != NONE:
         return None
-    if forms[1].single:
-        forms = [forms[0], Form(ALL, 0)]
-    return product(*forms) if forms[1].theta or forms[1] == Form(ALL, 0) else None
+    if forms[1].single and name == "xlogy":  # log y is a function of theta, or of categories, and one of cells
+        return product(forms[0], Form(ALL, 0 if forms[1].mixed < ALL else ALL))
+    return product(*forms) if forms[1].theta else None
 
 
 def _adds_up(name: str, operands: list[Node]) -> bool:
     """Whether a part of a row's log-likelihood goes on to be one."""
     if name == "mul":  # by a weight
         return any(node.form == CONSTANT for node in operands)
-    chosen = name in CHOOSES and not any(node.guarded for node in CHOOSES[name](operands)[1])
+    places = CHOOSES[name](operands)[1] if name in CHOOSES else []
+    chosen = name in CHOOSES and not any(node.guarded or node.form.theta for node in places)
     return name in SUMS or chosen
 
 
 def _called(equation: Any) -> str:
-    """The name of the function with derivatives of its own that is called, as 'xlogy'."""
-    program = equation.params.get("call_jaxpr")
-    info = getattr(getattr(program, "jaxpr", None), "debug_info", None)
-    return str(getattr(info, "func_name", "")) if equation.primitive.name == "custom_jvp_call" else ""
+    """The name of the function of JAX's with derivatives of its own that is called, as 'xlogy'."""
+    if equation.primitive.name != "custom_jvp_call":
+        return ""
+    info = getattr(getattr(equation.params["call_jaxpr"], "jaxpr", None), "debug_info", None)
+    name, _, where = str(getattr(info, "func_src_info", "")).partition(" at ")
+    return name if "scipy/special" in where.replace("\\", "/") else ""
 
 
 def _possible(operands: list[Node]) -> Node | None:
@@ -266,7 +295,8 @@ def _evaluated(out: Node, known: dict[int, Array], u: Array) -> Array:
         if id(node) in values:
             continue
         if node.start is not None:
-            values[id(node)] = u[node.start : node.start + math.prod(node.aval.shape)].reshape(node.aval.shape)
+            own = u[node.start : node.start + math.prod(node.aval.shape)].reshape(node.aval.shape)
+            values[id(node)] = own.astype(node.aval.dtype) if _is_real(node) else own
         elif node.made is None:
             values[id(node)] = node.constant
         else:
@@ -276,7 +306,8 @@ def _evaluated(out: Node, known: dict[int, Array], u: Array) -> Array:
             if only is not None:
                 values[id(node)] = jnp.broadcast_to(values[id(only)], node.aval.shape)
             elif equation is None or (node.form == BY_CATEGORY and equation.primitive.name in ENTRYWISE):
-                values[id(node)] = _some_function(len(values), parts)
+                share = _some_function(len(values), parts)
+                values[id(node)] = share.astype(node.aval.dtype) if _is_real(node) else share
             else:
                 made = _applied(equation, operands, parts)
                 values[id(node)] = made[place] if equation.primitive.multiple_results else made

@@ -12,8 +12,9 @@ import pytest
 from bayeszoo.inference import DataError, ModelError, laplace, map_estimate, mle, summarise
 from bayeszoo.inference.arithmetic import arithmetic
 from bayeszoo.inference.declare import declare
+from bayeszoo.inference.forms import ALL
 from bayeszoo.inference.problem import Problem
-from bayeszoo.inference.separable import ALL, visible
+from bayeszoo.inference.separable import crossed, visible
 from bayeszoo.inference.structure import blank, structure
 from bayeszoo.inference.target import log_target
 from numpyro import plate, sample
@@ -60,6 +61,11 @@ SEEN = {
     "a column in half precision": (normal(lambda x, a, b: a + b * x.astype(jnp.float16)), ALL),
     "levels of theta, cut": (normal(lambda x, a, b: jnp.maximum(jnp.stack([a, b])[x.astype(int)], 0.0)), ALL),
     "counts by exposure": (other(lambda x, a, b: dist.Poisson(a * x)), 1),
+    "a truth of theta by level": (normal(lambda x, a, b: 1 - (jnp.stack([a, b])[x.astype(int)] > 5)), None),
+    "whole numbers of theta and cells": (normal(lambda x, a, b: x.astype(int) * (b > 0)), None),
+    "a truth that theta chooses": (normal(lambda x, a, b: a + jnp.where(b > 0, x > 0, x < 1)), None),
+    "theta in single precision": (normal(lambda x, a, b: a + b.astype(jnp.float32) * x), 2),
+    "counts by level and exposure": (other(lambda x, a, b: dist.Poisson(jnp.stack([a, a])[x.astype(int)] * x)), ALL),
     "a cap on some rows": (normal(lambda x, a, b: jnp.minimum(a, jnp.where(x == 1, b, jnp.inf))), None),
     "counts without columns": (other(lambda x, a, b: dist.Poisson(a * jnp.ones_like(x))), 1),
     "waits of one shape": (other(lambda x, a, b: dist.Gamma(2.0, a * jnp.ones_like(x))), 1),
@@ -92,8 +98,9 @@ def test_what_a_likelihood_sees(case):
         lambda x, spec, b: (x[:, 0] * spec.loc[0]) * jax.nn.relu(b - 50),
         lambda x, spec, b: jax.nn.relu(b - 50) * (x[:, 0] / spec.loc[0] - 1),
         lambda x, spec, b: 1e-9 * b * x[:, 0],
+        lambda x, spec, b: jnp.where(spec.scale[0] < 1, x[:, 0], 0.0) * jax.nn.relu(b - 50),
     ],
-    ids=["times the mean", "over the mean", "of little weight"],
+    ids=["times the mean", "over the mean", "of little weight", "where the spread is small"],
 )
 def test_products_of_two_cells_are_seen(f):
     """(y - f)^2 has products of x and y, whatever the mean of the column is, and however small they are."""
@@ -103,8 +110,11 @@ def test_products_of_two_cells_are_seen(f):
         sample("y", dist.Normal(a + f(x, spec, b), 1.0), obs=y)
 
     declared = declare(model)
+    spec = replace(blank(1, 2), loc=np.array([2.0]), scale=np.array([0.5]))
     with arithmetic():
-        assert visible(declared, structure(declared, blank(1, 2)), 1, 2, ()).crossed
+        seen = visible(declared, structure(declared, spec), 1, 2, ())
+        assert seen.degree == 2
+        assert crossed(seen, spec, None)
 
 
 def densities(model, x, y, vectors):
@@ -199,6 +209,42 @@ def test_rare_rows_are_not_lost_beside_large_numbers(unit, wild):
     assert "reweighted" in said
     gaps = few - every
     np.testing.assert_allclose(gaps - gaps[0], 0, atol=1e-15 * np.abs(every).max() + 1e-6)
+
+
+def test_means_that_no_row_has_are_not_taken():
+    """Waits of a rare label vary by more than their mean: its mean less its spread is below 0, where no wait is."""
+
+    def waits(x, y=None, *, spec):
+        pi = sample("pi", dist.Dirichlet(jnp.ones(spec.classes)))
+        with plate("label", spec.classes):
+            m, r = sample("m", dist.Normal(0.0, 3.0)), sample("r", dist.LogNormal(0.0, 2.0))
+        with plate("row", spec.rows):
+            k = sample("y", dist.Categorical(pi), obs=y)
+            each = [dist.Normal(m[k], 1.0), dist.Gamma(1.0, r[k])]
+            sample("x", Pair(each), obs=x)
+
+    rng = np.random.default_rng(0)
+    label = (np.arange(100_000) % 1_667 == 3).astype(int)
+    x = np.column_stack([rng.normal(size=100_000), rng.gamma(np.where(label, 0.1, 5.0), 1.0) + 1e-12])
+    few, every = (map_estimate(waits, x, label, compress=some) for some in (True, False))
+    np.testing.assert_allclose(few.params["r"], every.params["r"], rtol=1e-5)
+
+
+class Pair(dist.Distribution):
+    """A number and a wait."""
+
+    support = dist.constraints.real_vector
+
+    def __init__(self, each):
+        self.each = each
+        super().__init__(each[0].batch_shape, (2,))
+
+    def log_prob(self, value):
+        return sum(one.log_prob(value[..., j]) for j, one in enumerate(self.each))
+
+    def sample(self, key, sample_shape=()):
+        keys = jax.random.split(key)
+        return jnp.stack([one.sample(k, sample_shape) for one, k in zip(self.each, keys, strict=True)], axis=-1)
 
 
 def test_a_row_that_looks_back_far_is_refused():

@@ -69,13 +69,14 @@ class Visible:
 
     degree: of the polynomial in its cells, ALL where it is none.
     masked: whether it is told which cells are missing. size: how many free values stand for the functions of theta.
-    free: log-likelihood of a row, ``free(u, spec, x, seen, y)``, where these are u, which are positive.
+    free: log-likelihood of a row, ``free(u, spec, x, seen, y)``, where these are u, which are positive; without
+    ``guards``, of one outside the support, too.
     """
 
     degree: float
     masked: bool
     size: int
-    free: Callable[[Array, Spec, Array, Array | None, Array], Array]
+    free: Callable[..., Array]
 
 
 @lru_cache(maxsize=256)
@@ -106,9 +107,9 @@ def visible(
         return None
     size = _place_free(out)
 
-    def free(u: Array, *given: Any) -> Array:
+    def free(u: Array, *given: Any, guards: bool = True) -> Array:
         leaves = zip(inputs[len(values) :], jax.tree.leaves(given), strict=True)
-        return _evaluated(out, {id(node): leaf for node, leaf in leaves}, u)
+        return _evaluated(out, {id(node): leaf for node, leaf in leaves}, u, guards)
 
     return Visible(out.form.mixed, bool(missing), size, free)
 
@@ -129,8 +130,10 @@ def _second_derivatives(u: Array, spec: Spec, mask: Array | None, *, free: Calla
     x = spec.loc + spec.scale * jnp.linspace(0.3, 1.7, spec.features)
     y = spec.y_loc + 0.7 * spec.y_scale
     if classes:
-        return jax.vmap(lambda k: jax.hessian(lambda x: free(u, spec, x, mask, k))(x))(jnp.arange(classes))
-    return jax.hessian(lambda both: free(u, spec, both[:-1], mask, both[-1]))(jnp.append(x, y))[None]
+        return jax.vmap(lambda k: jax.hessian(lambda x: free(u, spec, x, mask, k, guards=False))(x))(
+            jnp.arange(classes)
+        )
+    return jax.hessian(lambda both: free(u, spec, both[:-1], mask, both[-1], guards=False))(jnp.append(x, y))[None]
 
 
 def some_values(points: int, size: int, *, scales: float = 0.0) -> np.ndarray:
@@ -289,7 +292,7 @@ def _place_free(out: Node) -> int:
     return size
 
 
-def _evaluated(out: Node, known: dict[int, Array], u: Array) -> Array:
+def _evaluated(out: Node, known: dict[int, Array], u: Array, guards: bool) -> Array:
     values: dict[int, Any] = dict(known)
     for node in _needed(out):
         if id(node) in values:
@@ -303,7 +306,7 @@ def _evaluated(out: Node, known: dict[int, Array], u: Array) -> Array:
             equation, operands, place = node.made
             parts = [values[id(operand)] for operand in operands]
             only = _possible(operands) if equation is not None and equation.primitive.name == "select_n" else None
-            if only is not None:
+            if only is not None and not guards:
                 values[id(node)] = jnp.broadcast_to(values[id(only)], node.aval.shape)
             elif equation is None or (node.form == BY_CATEGORY and equation.primitive.name in ENTRYWISE):
                 share = _some_function(len(values), parts)

@@ -9,7 +9,7 @@ import numpy as np
 import numpyro.distributions as dist
 import pandas as pd
 import pytest
-from bayeszoo.inference import DataError, ModelError, laplace, map_estimate, mle, summarise
+from bayeszoo.inference import DataError, ModelError, NoMaximumError, laplace, map_estimate, mle, summarise
 from bayeszoo.inference.arithmetic import arithmetic
 from bayeszoo.inference.declare import declare
 from bayeszoo.inference.forms import ALL
@@ -209,6 +209,36 @@ def test_rare_rows_are_not_lost_beside_large_numbers(unit, wild):
     assert "reweighted" in said
     gaps = few - every
     np.testing.assert_allclose(gaps - gaps[0], 0, atol=1e-15 * np.abs(every).max() + 1e-6)
+
+
+class Bounded(dist.Distribution):
+    """Normal around a, of which nothing lies above 10."""
+
+    support = dist.constraints.real
+
+    def __init__(self, a):
+        self.a = a
+        super().__init__(jnp.shape(a))
+
+    def log_prob(self, value):
+        return jnp.where(value < 10, dist.Normal(self.a, 1.0).log_prob(value), -jnp.inf)
+
+    def sample(self, key, sample_shape=()):
+        return self.a + jax.random.normal(key, sample_shape + self.batch_shape)
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_a_row_that_the_model_excludes_is_not_passed_over(compress):
+    """One of 20,000, which no sample need hold: there is no likelihood, on few rows and on all."""
+
+    def model(x, y=None):
+        a = sample("a", dist.Normal(0.0, 1.0))
+        sample("y", Bounded(a * jnp.sin(x[:, 0])), obs=y)
+
+    x, y = RNG.normal(size=(20_000, 1)), RNG.normal(size=20_000)
+    y[777] = 11.0
+    with pytest.raises(NoMaximumError, match="finite at no start"):
+        map_estimate(model, x, y, compress=compress)
 
 
 def test_means_that_no_row_has_are_not_taken():

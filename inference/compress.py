@@ -25,6 +25,7 @@ from .separable import Visible, crossed, some_values, visible
 from .standin import BLOCK, counted, from_moments, reweighted
 from .structure import Structure
 from .summary import Part, Summary, summary_of
+from .support import are_known
 from .target import lifted, log_likelihood
 
 EXACT = 1e-9  # relative error of a difference of two log-likelihoods that counts as none
@@ -113,7 +114,8 @@ def _kinds(
 ) -> dict[str, Callable[[Summary], Part | None]]:
     """Ways to make few rows of a summary that are proved to be exact, the one with the fewest first."""
     seen, kinds = _seen(model, shape, spec, summary), {}
-    if seen is not None and seen.degree <= 2:
+    # Moments do not tell a row that the model excludes; where it is not refused by name, rows are looked at.
+    if seen is not None and seen.degree <= 2 and are_known(model, shape, spec.features, spec.classes, spec.kinds):
         name = MEAN if seen.degree <= 1 else COVARIANCE if crossed(seen, spec, shape.classes) else SPREAD
         kinds[name] = partial(from_moments, GROUPWISE[name], shape)
     kinds["equal rows counted"] = counted

@@ -74,6 +74,9 @@ def form_of(equation: Any, forms: list[Form], dtypes: list[Any]) -> Form | None:
         power = equation.params.get("y", 2)
         return None if power < 0 else _power(forms[0], power)
     if name in POWERS and forms[0].single:
+        power = equation.params.get("y", 2) if name in ("integer_pow", "square") else -1
+        return (_power(forms[0], power) if power >= 0 else Form(NONE, ALL))._replace(single=True)
+    if name == "exp" and forms[0].mixed == 0:  # of a function of theta plus one of cells
         return Form(NONE, ALL, single=True)
     if name == "div" and _single(forms[1]):
         below = forms[1] if forms[1] == CONSTANT or forms[1].theta else Form(ALL, NONE)

@@ -11,7 +11,7 @@ branches that theta decides are all taken, in random shares, and no scale of a p
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
@@ -60,7 +60,7 @@ class Node:
     constant: Any = None
     made: tuple[Any, Sequence["Node"], int] | None = None
     guarded: bool = False
-    start: int | None = field(default=None)  # where its free values are, of a function of theta that meets a row
+    start: int | None = None  # where its free values are, of a function of theta that meets a row
 
 
 @dataclass(frozen=True)
@@ -185,8 +185,10 @@ def _made(equation: Any, operands: list[Node]) -> list[Node]:
     if only is not None:
         return [Node(var.aval, only.form, None, (equation, operands, 0), True) for var in equation.outvars]
     guarded = any(node.guarded for node in operands)
-    form = _form_of_logarithms(forms, _called(equation)) if _called(equation) in LOGS else None
-    if _called(equation) not in LOGS and not (guarded and not _adds_up(name, operands)):
+    form, logarithm = None, _called(equation)
+    if logarithm in LOGS:
+        form = _form_of_logarithms(forms, logarithm)
+    elif not guarded or _adds_up(name, operands):
         form = form_of(equation, forms, [node.aval.dtype for node in operands])
     if form not in (None, CONSTANT, THETA) and not _is_continuous(equation, operands, form):
         form = None
@@ -215,6 +217,8 @@ def _is_real(node: Node) -> bool:
 
 def _form_of_logarithms(forms: list[Form], name: str) -> Form | None:
     """Of x log y, with log y in place of y where that is a function of theta, and of categories."""
+    if all(form == CONSTANT or is_theta(form) for form in forms):
+        return CONSTANT if all(form == CONSTANT for form in forms) else THETA
     if forms[0].mixed != NONE:
         return None
     if forms[1].single and name == "xlogy":  # log y is a function of theta, or of categories, and one of cells
@@ -243,7 +247,8 @@ def _called(equation: Any) -> str:
 def _possible(operands: list[Node]) -> Node | None:
     """Of two values that a cell chooses, the one that is a number: the other is that of a row outside the support.
 
-    No such row comes to a fit: all are refused, by name, before it. So what is left must go on to be added up.
+    Rows outside a support that ``support`` knows are refused, by name, before a fit; others are where rows are looked
+    at. What is left must go on to be added up.
     """
     if len(operands) != 3 or operands[0].form in (None, CONSTANT) or operands[0].form.mixed != NONE:
         return None
@@ -261,11 +266,11 @@ def _is_no_number(node: Node) -> bool:
 
 def _is_free(node: Node) -> bool:
     """Whether a function of theta has values of its own, and is no function of theta moved about."""
-    if node.form is None or not is_theta(node.form):
+    if node.form is None or not is_theta(node.form) or node.guarded:  # a guard looks at the row
         return False
     if node.made is None or node.made[0].primitive.name not in MOVES:
         return True
-    return not all(jnp.issubdtype(one.aval.dtype, jnp.floating) for one in node.made[1])
+    return not all(map(_is_real, [node, *node.made[1]]))
 
 
 def _needed(node: Node) -> Iterator[Node]:
@@ -327,7 +332,10 @@ def _applied(equation: Any, operands: list[Node], values: list[Any]) -> Any:
     """An operation on values, of which those of theta are free."""
     name = equation.primitive.name
     if _called(equation) in LOGS:
-        return [values[0] * (values[1] if operands[1].form.theta else jnp.log(jnp.abs(values[1])))]
+        function = getattr(jax.scipy.special, _called(equation))
+        return [values[0] * values[1] if operands[1].form.theta else function(*values)]
+    if name == "stop_gradient":  # derivatives by cells are looked at
+        return values[0]
     if name == "select_n" and operands[0].form.theta:  # in shares, as if both branches were taken
         return values[1] + values[0] * (values[2] - values[1])
     if name == "triangular_solve" and operands[0].form.theta:

@@ -36,7 +36,21 @@ def kinds(model: Declared, shape: Structure, features: int, classes: int, column
 
     columns: what kinds they are, where the model knows of it.
     """
-    found: dict[str, Kind] = {}
+    found = {name: _kind(one) for name, one in _supports(model, shape, features, classes, columns).items()}
+    return {name: kind for name, kind in found.items() if kind is not None}
+
+
+def are_known(model: Declared, shape: Structure, features: int, classes: int, columns: tuple[int, ...]) -> bool:
+    """Whether each support is one of all numbers, or of ``kinds``, so that no row outside it comes to a fit."""
+    every = _supports(model, shape, features, classes, columns).values()
+    return all(_base(one) in (constraints.real, constraints.real_vector) or _kind(one) is not None for one in every)
+
+
+@lru_cache(maxsize=256)
+def _supports(
+    model: Declared, shape: Structure, features: int, classes: int, columns: tuple[int, ...]
+) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     spec = blank(features, classes, columns)
 
     def look(key: jax.Array) -> None:
@@ -44,16 +58,20 @@ def kinds(model: Declared, shape: Structure, features: int, classes: int, column
             model(jnp.zeros((1, features)), jnp.zeros(1, dtype=int), spec)
         for name in ("x",) if shape.classes else ("x", "y"):
             if name in trace and trace[name]["type"] == "sample":
-                kind = _kind(trace[name]["fn"].support)
-                found.update({} if kind is None else {name: kind})
+                found[name] = trace[name]["fn"].support
 
     jax.eval_shape(look, jax.random.key(0))
     return found
 
 
-def _kind(support: Any) -> Kind | None:
+def _base(support: Any) -> Any:
     while isinstance(support, constraints.independent):
         support = support.base_constraint
+    return support
+
+
+def _kind(support: Any) -> Kind | None:
+    support = _base(support)
     if type(support).__name__ == "_Multinomial":
         return COUNT
     return next((kind for constraint, kind in KINDS if support is constraint), None)

@@ -66,6 +66,8 @@ SEEN = {
     "a truth that theta chooses": (normal(lambda x, a, b: a + jnp.where(b > 0, x > 0, x < 1)), None),
     "theta in single precision": (normal(lambda x, a, b: a + b.astype(jnp.float32) * x), 2),
     "counts by level and exposure": (other(lambda x, a, b: dist.Poisson(jnp.stack([a, a])[x.astype(int)] * x)), ALL),
+    "counts by the logarithm of an exposure": (other(lambda x, a, b: dist.Poisson(jnp.exp(b + jnp.log(x)))), ALL),
+    "a width alone": (other(lambda x, a, b: dist.Normal(0.0 * x, a)), 2),
     "a cap on some rows": (normal(lambda x, a, b: jnp.minimum(a, jnp.where(x == 1, b, jnp.inf))), None),
     "counts without columns": (other(lambda x, a, b: dist.Poisson(a * jnp.ones_like(x))), 1),
     "waits of one shape": (other(lambda x, a, b: dist.Gamma(2.0, a * jnp.ones_like(x))), 1),
@@ -98,9 +100,18 @@ def test_what_a_likelihood_sees(case):
         lambda x, spec, b: (x[:, 0] * spec.loc[0]) * jax.nn.relu(b - 50),
         lambda x, spec, b: jax.nn.relu(b - 50) * (x[:, 0] / spec.loc[0] - 1),
         lambda x, spec, b: 1e-9 * b * x[:, 0],
+        lambda x, spec, b: jax.nn.relu(b - 50) * jax.lax.stop_gradient(x[:, 0]),
+        lambda x, spec, b: jnp.where(jax.nn.relu(50 - b).astype(bool), 0.0, 2 * x[:, 0]),
         lambda x, spec, b: jnp.where(spec.scale[0] < 1, x[:, 0], 0.0) * jax.nn.relu(b - 50),
     ],
-    ids=["times the mean", "over the mean", "of little weight", "where the spread is small"],
+    ids=[
+        "times the mean",
+        "over the mean",
+        "of little weight",
+        "without derivatives",
+        "by a truth",
+        "where the spread is small",
+    ],
 )
 def test_products_of_two_cells_are_seen(f):
     """(y - f)^2 has products of x and y, whatever the mean of the column is, and however small they are."""
@@ -239,6 +250,21 @@ def test_a_row_that_the_model_excludes_is_not_passed_over(compress):
     y[777] = 11.0
     with pytest.raises(NoMaximumError, match="finite at no start"):
         map_estimate(model, x, y, compress=compress)
+
+
+def test_more_hits_than_tries_are_not_passed_over():
+    """One row of 20,000 hits 9 times in 5 tries: the support depends on the row, and nothing refuses it by name."""
+
+    def model(x, y=None):
+        p = sample("p", dist.Beta(1.0, 1.0))
+        sample("y", dist.Binomial(total_count=x[:, 0].astype(int), probs=p), obs=y)
+
+    tries = RNG.integers(5, 10, size=20_000).astype(float)
+    hits = RNG.binomial(tries.astype(int), 0.3)
+    assert map_estimate(model, tries[:, None], hits).params["p"].item() == pytest.approx(0.3, abs=5e-3)
+    tries[777], hits[777] = 5, 9
+    with pytest.raises(NoMaximumError, match="finite at no start"):
+        map_estimate(model, tries[:, None], hits)
 
 
 def test_means_that_no_row_has_are_not_taken():

@@ -99,12 +99,12 @@ def _why(model: Declared, shape: Structure, spec: Spec, summary: Summary, errors
         return f"in float64, fewer stand for them to a share of {min(errors):.1g} of the log-likelihood only"
     if shape.classes and np.all(summary.label == len(summary.labels)):
         return "all labels are hidden, and few rows are alike"
-    if _seen(model, shape, spec, summary) is None:
+    if _view(model, shape, spec, summary) is None:
         return f"the likelihood of {model.name} is no sum of products of parameters and rows, and few rows are alike"
     return "the likelihood sees so much of each that fewer would gain nothing"
 
 
-def _seen(model: Declared, shape: Structure, spec: Spec, summary: Summary, by: str = "by group") -> Visible | None:
+def _view(model: Declared, shape: Structure, spec: Spec, summary: Summary, by: str = "by group") -> Visible | None:
     missing = by if not summary.seen[:, : spec.features].all() else ""
     return visible(model, shape, spec.features, spec.classes, spec.kinds, missing)
 
@@ -113,15 +113,15 @@ def _kinds(
     model: Declared, shape: Structure, spec: Spec, summary: Summary
 ) -> dict[str, Callable[[Summary], Part | None]]:
     """Ways to make few rows of a summary that are proved to be exact, the one with the fewest first."""
-    seen, kinds = _seen(model, shape, spec, summary), {}
+    view, kinds = _view(model, shape, spec, summary), {}
     # Moments do not tell a row that the model excludes; where it is not refused by name, rows are looked at.
-    if seen is not None and seen.degree <= 2 and are_known(model, shape, spec.features, spec.classes, spec.kinds):
-        name = MEAN if seen.degree <= 1 else COVARIANCE if crossed(seen, spec, shape.classes) else SPREAD
+    if view is not None and view.degree <= 2 and are_known(model, shape, spec.features, spec.classes, spec.kinds):
+        name = MEAN if view.degree <= 1 else COVARIANCE if crossed(view, spec, shape.classes) else SPREAD
         kinds[name] = partial(from_moments, GROUPWISE[name], shape)
     kinds["equal rows counted"] = counted
-    seen = _seen(model, shape, spec, summary, "by row")
-    if seen is not None and summary.rows >= WORTH and seen.size <= THROUGH:
-        each = partial(_each_row, seen, spec, shape)
+    view = _view(model, shape, spec, summary, "by row")
+    if view is not None and summary.rows >= WORTH and view.size <= THROUGH:
+        each = partial(_each_row, view, spec, shape)
         kinds["some of the rows, reweighted"] = partial(reweighted, each, summary.few, summary.rows)
     return kinds
 
@@ -179,18 +179,18 @@ def _log_likelihoods(vectors: Array, spec: Spec, rows: Rows, *, model: Declared,
     return jax.lax.map(one, vectors)
 
 
-def _each_row(seen: Visible, spec: Spec, shape: Structure, part: Part) -> tuple[np.ndarray, np.ndarray]:
+def _each_row(view: Visible, spec: Spec, shape: Structure, part: Part) -> tuple[np.ndarray, np.ndarray]:
     """Each row's log-likelihood at some free values, and its derivatives, (rows, columns), and itself at others, (rows,
     points); BLOCK rows at a time, for one program.
     """
-    answers, u = [], some_values(POINTS + TOLD, seen.size)
-    u = np.concatenate([u, some_values(TOLD, seen.size, scales=6)])
+    answers, u = [], some_values(POINTS + TOLD, view.size)
+    u = np.concatenate([u, some_values(TOLD, view.size, scales=6)])
     for start in range(0, len(part.x), BLOCK):
         index = np.minimum(np.arange(start, start + BLOCK), len(part.x) - 1)
         block = part.take(index)
         rows = lay_out(block.x, block.y, shape, np.ones(BLOCK), np.asarray(spec.loc))
-        there = np.ones(rows.x.shape, dtype=bool) if rows.seen is None and seen.masked else rows.seen
-        looks = _looks(u, spec, rows.x, there, rows.y, free=seen.free)
+        there = np.ones(rows.x.shape, dtype=bool) if rows.seen is None and view.masked else rows.seen
+        looks = _looks(u, spec, rows.x, there, rows.y, free=view.free)
         answers.append([np.asarray(look)[: len(part.x) - start] for look in looks])
     return tuple(map(np.concatenate, zip(*answers, strict=True)))
 

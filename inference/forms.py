@@ -31,7 +31,7 @@ class Form(NamedTuple):
 CONSTANT, CELL, THETA = Form(0, NONE), Form(1, NONE), Form(NONE, 0, True)
 BY_CATEGORY = Form(NONE, ALL, True)
 
-MOVES = {"reshape", "broadcast_in_dim", "squeeze", "expand_dims", "transpose", "slice", "rev", "neg", "copy"}
+MOVES = {"reshape", "broadcast_in_dim", "squeeze", "transpose", "slice", "rev", "neg", "copy"}
 MOVES |= {"stop_gradient", "concatenate", "stack", "split", "pad", "convert_element_type", "optimization_barrier"}
 SUMS = MOVES | {"add", "add_any", "sub", "reduce_sum", "cumsum"}
 PRODUCTS = {"mul", "dot_general"}

@@ -114,13 +114,13 @@ def visible(
     return Visible(out.form.mixed, bool(missing), size, free)
 
 
-def crossed(seen: Visible, spec: Spec, classes: int | None) -> bool:
+def crossed(view: Visible, spec: Spec, classes: int | None) -> bool:
     """Whether a polynomial of degree two has products of two cells: its second derivatives are the same everywhere.
 
     spec: the table's own, as a model may look at that.
     """
-    mask = jnp.ones(spec.features, dtype=bool) if seen.masked else None
-    found = np.asarray(_second_derivatives(some_values(1, seen.size)[0], spec, mask, free=seen.free, classes=classes))
+    mask = jnp.ones(spec.features, dtype=bool) if view.masked else None
+    found = np.asarray(_second_derivatives(some_values(1, view.size)[0], spec, mask, free=view.free, classes=classes))
     return not np.all(found[:, ~np.eye(found.shape[-1], dtype=bool)] == 0)  # what is no number counts as some
 
 

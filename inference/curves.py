@@ -13,14 +13,16 @@ from jax import Array
 from ..models.spec import Spec
 from .arithmetic import arithmetic
 from .blocks import block_size
+from .cells import whole
 from .declare import Declared, declare
 from .densities import log_density
 from .errors import DataError, ModelError
 from .joint import Rows
+from .labels import read_labels
 from .lbfgs import minimise
 from .progress import bar
 from .structure import Structure, blank, structure
-from .table import make_spec, read_labels, read_x, whole
+from .table import make_spec, read_x
 from .target import lifted, log_target, prior_vectors
 
 TOGETHER = 64  # splits that one vmap fits: more take too much memory of large tables

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from .cells import few
 from .errors import DataError, QueryError
+from .labels import read_labels
 from .queries import log_joint, log_label_posterior, rows_of
-from .table import few, read_labels
 
 if TYPE_CHECKING:
     from .fit import Fit

@@ -84,6 +84,11 @@ class Declared:
         return "kinds" in inspect.signature(self.function).parameters
 
     @property
+    def takes_spec(self) -> bool:
+        """Whether it is told the columns' units, and so needs each to have one."""
+        return "spec" in inspect.signature(self.function).parameters
+
+    @property
     def name(self) -> str:
         return getattr(self.function, "__name__", type(self.function).__name__)
 

@@ -72,7 +72,7 @@ def shared(read: Callable[[], Summary], model: Declared) -> tuple[Summary, Summa
         total = reduce(Summary.merge, parts)
         if total.labels is not None and structure(model, blank(len(total.columns), 2, total.kinds)).classes:
             total = total.named(names_of_classes(model, total))
-        check_columns(*total.ends, total.columns, total.levels)
+        check_columns(*total.ends, total.columns, total.levels, units=model.takes_spec)
     return replace(own.named(total.labels), rows=own.rows), total
 
 

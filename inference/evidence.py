@@ -7,13 +7,15 @@ from typing import Any
 import jax
 import numpy as np
 
+from .cells import few
 from .declare import Declared
 from .errors import DataError
 from .frame import frame_summary
+from .labels import name_classes, read_labels, read_response
 from .stream import is_stream, summarise
 from .structure import Structure, blank, structure
 from .summary import Summary
-from .table import Schema, check_columns, few, kinds_of, name_classes, read_labels, read_response
+from .table import Schema, check_columns, kinds_of
 
 
 def evidence(
@@ -37,7 +39,7 @@ def evidence(
         summary = frame_summary(x, y, read_y, weights, target=target, full=False, named=named)
         shape = structure(model, blank(len(summary.columns), 2, summary.kinds))
     if jax.process_count() == 1:  # of several, all see the same columns later
-        check_columns(*summary.ends, summary.columns, summary.levels)
+        check_columns(*summary.ends, summary.columns, summary.levels, units=model.takes_spec)
     y = summary.few.y
     if summary.labels is None and summary.rows > 0 and np.all(y == y[0]):
         raise DataError(f"the response '{summary.target}' is {y[0]:g} in every row; there is nothing to explain.")

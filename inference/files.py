@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .cells import few, first_without_number, missing, reads_as_number
 from .errors import DataError
 from .frame import refuse_weights, with_weight
+from .labels import read_labels
 from .summary import Part
-from .table import few, first_without_number, missing, read_labels, reads_as_number
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -14,10 +14,11 @@ from . import generate as generation
 from . import predict as prediction
 from . import queries
 from . import update as updating
+from .cells import few
 from .declare import Declared
 from .structure import Structure
 from .summary import Part, Summary, joined
-from .table import COUNTS, Schema, few
+from .table import COUNTS, Schema
 
 
 @dataclass(frozen=True)

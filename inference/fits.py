@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from .arithmetic import arithmetic
+from .cells import whole
 from .fit import Fit
 from .importance import LOOKED, normal_verdict
 from .modes import search, whitening
 from .problem import Problem
-from .table import whole
 
 
 def _point(refit: partial, prior: bool, seed: int, *data: Any, **named: Any) -> Fit:

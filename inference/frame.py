@@ -8,9 +8,10 @@ from typing import Any
 import narwhals.stable.v1 as nw
 import numpy as np
 
+from .cells import row_name
 from .errors import DataError
 from .summary import Part, Summary, summary_of
-from .table import Schema, read_x, row_name
+from .table import Schema, read_x
 
 ReadY = Callable[[Any, Schema], tuple[np.ndarray, tuple[Any, ...] | None]]  # of y, and x's names and y's
 

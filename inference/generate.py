@@ -10,11 +10,12 @@ import xarray as xr
 from jax import Array
 
 from .blocks import in_blocks
+from .cells import few, whole
 from .declare import Declared
 from .errors import QueryError
 from .joint import drawn_row
 from .queries import log_label_prior, needs_joint
-from .table import few, in_own_kind, whole
+from .table import in_own_kind
 
 if TYPE_CHECKING:
     from .fit import Fit

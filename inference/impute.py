@@ -17,13 +17,15 @@ from scipy.special import log_softmax
 from ..models.columns import Columns
 from ..models.spec import Spec
 from .blocks import in_blocks
+from .cells import whole
 from .declare import Declared
 from .errors import DataError, ModelError
 from .joint import one_row
+from .labels import read_labels
 from .missing import log_prob_seen
 from .progress import bar
 from .queries import log_joint, needs_joint, rows_of
-from .table import COUNTS, in_own_kind, read_labels, whole
+from .table import COUNTS, in_own_kind
 
 if TYPE_CHECKING:
     from .fit import Fit

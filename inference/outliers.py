@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from .cells import few
 from .errors import QueryError
 from .generate import generate
 from .queries import log_marginal, needs_joint, rows_of
-from .table import few, read_x
+from .table import read_x
 
 if TYPE_CHECKING:
     from .fit import Fit

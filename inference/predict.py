@@ -14,11 +14,12 @@ from numpyro.distributions import Distribution
 
 from .arviz import draw_rows
 from .blocks import BLOCK, in_blocks
+from .cells import whole
 from .declare import Declared
 from .errors import DataError, QueryError
 from .joint import one_row
 from .queries import log_label_posterior, rows_of
-from .table import missing_feature, whole
+from .table import missing_feature
 
 if TYPE_CHECKING:
     from .fit import Fit

@@ -210,7 +210,7 @@ class Problem:
         if not self.reads_table or (self.rows.seen is None and known == self.rows.x.shape[0]):
             return
         x, y = self.rows.table
-        other = x if self.rows.seen is None else jnp.where(self.rows.seen, x, x + self.spec.scale)
+        other = x if self.rows.seen is None else jnp.where(self.rows.seen, x, x + 1.0 + self.spec.scale)
         filled_otherwise = Rows(other, None, y.at[known:].set(1))
         vector = self.prior_draws(0)[0]
         one, two = (

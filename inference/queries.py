@@ -14,11 +14,13 @@ import numpy as np
 import xarray as xr
 
 from .blocks import BLOCK, in_blocks
+from .cells import row_name
 from .densities import averaged, each_draw
 from .errors import DataError, QueryError
 from .fewdraws import averaged_by_few
+from .labels import read_labels, read_response
 from .support import Kind, kinds, refuse_x, refuse_y
-from .table import missing_feature, read_labels, read_response, read_x, row_name
+from .table import missing_feature, read_x
 
 if TYPE_CHECKING:
     from .fit import Fit

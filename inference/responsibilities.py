@@ -16,8 +16,8 @@ from .declare import Declared
 from .densities import add_exp
 from .errors import DataError, QueryError
 from .joint import one_row
+from .labels import read_labels
 from .queries import response_of, rows_of, same_length
-from .table import read_labels
 
 if TYPE_CHECKING:
     from .fit import Fit

@@ -14,6 +14,7 @@ from jax import Array
 from numpyro.infer.hmc import hmc
 
 from .arithmetic import arithmetic
+from .cells import whole
 from .components import match_components
 from .declare import Declared
 from .errors import FitWarning
@@ -24,7 +25,6 @@ from .problem import Problem
 from .progress import chunks
 from .relabel import relabel
 from .structure import Structure
-from .table import whole
 from .target import ONCE, log_target
 from .visited import modes_visited, said_of
 

@@ -17,6 +17,7 @@ from jax import Array
 
 from ..models.spec import COUNT, NUMBER, Spec
 from .arithmetic import arithmetic
+from .cells import whole
 from .declare import Declared, declare
 from .errors import ModelError
 from .joint import Rows, drawn_row, row_terms
@@ -24,7 +25,6 @@ from .lbfgs import minimise
 from .progress import bar
 from .sampling import _nuts_programs
 from .structure import Structure, structure
-from .table import whole
 from .target import lifted, log_likelihood, log_target, prior_vectors
 from .variational import _svi_programs
 

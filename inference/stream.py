@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from .cells import few
 from .errors import DataError
 from .files import Columns, Partition, Pieces, cannot_compute, is_dask, of_partition, pieces, too_many
 from .frame import chosen_columns, frame_summary, refuse_total
+from .labels import read_labels, read_response
 from .progress import bar
 from .summary import Part, Summary, summary_of
-from .table import Schema, few, read_labels, read_response
+from .table import Schema
 
 LONELY = 60  # seconds that a cluster may be without any worker, as where new ones are being started
 

@@ -9,10 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..models.spec import Spec
+from .cells import few
 from .errors import DataError
+from .labels import read_labels
 from .moments import Moments
 from .sweep import TooManyPatterns, one_pass
-from .table import few, kinds_of, read_labels, refuse_infinite
+from .table import kinds_of, refuse_infinite
 
 TRIED = 5_000  # rows that are kept as a sample
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from .errors import DataError
 from .frame import frame_summary
+from .labels import read_labels, read_response
 from .stream import is_stream, streamed
 from .structure import Structure
 from .summary import Summary
-from .table import Schema, read_labels, read_response
+from .table import Schema
 
 if TYPE_CHECKING:
     from .fit import Fit

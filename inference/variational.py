@@ -17,6 +17,7 @@ from numpyro.infer.autoguide import AutoMultivariateNormal
 
 from . import minibatch
 from .arithmetic import arithmetic
+from .cells import whole
 from .declare import Declared
 from .errors import DataError
 from .fit import Fit
@@ -27,7 +28,6 @@ from .modes import search, whitening
 from .problem import Problem
 from .progress import CHUNK, chunks
 from .structure import Structure
-from .table import whole
 from .target import log_target
 
 

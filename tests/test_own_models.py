@@ -28,8 +28,35 @@ def test_a_prior_may_look_at_the_table():
     assert map_estimate(model, X).posterior()["mu"].item() == pytest.approx(X.mean(), rel=1e-8)
     hole = X.copy()
     hole[3] = np.nan
-    with pytest.raises(ModelError, match="looks at x or y where values are missing"):
-        map_estimate(model, hole)
+    for table in (hole, np.where(np.isnan(hole), np.nan, 50.0)):  # of no spread, too
+        with pytest.raises(ModelError, match="looks at x or y where values are missing"):
+            map_estimate(model, table)
+
+
+def test_a_model_that_asks_for_no_units_may_have_a_column_of_ones():
+    """Least squares of a design matrix; a model that is told spec refuses the column, as it has no unit."""
+
+    def model(x, y=None):
+        b = sample("b", dist.ImproperUniform(dist.constraints.real_vector, (), (2,)))
+        sample("y", dist.Normal(x @ b, 1.0), obs=y)
+
+    design = np.column_stack([np.ones(60), X])
+    want = np.linalg.lstsq(design, Y)[0]
+    np.testing.assert_allclose(mle(model, design, Y).posterior()["b"].values.ravel(), want, rtol=1e-6)
+    with pytest.raises(DataError, match="column 'x0' is constant"):
+        mle(linear_regression, design, Y)
+
+
+def test_a_model_that_asks_for_no_units_may_have_one_row():
+    """One row of two columns under Normal(mu, 1), mu ~ Normal(0, 1): the mode is half the row."""
+
+    def model(x):
+        mu = sample("mu", dist.Normal(0, 1).expand([2]).to_event(1))
+        with plate("row", len(x)):
+            sample("x", dist.Normal(mu, 1.0).to_event(1), obs=x)
+
+    fit = map_estimate(model, np.array([[3.0, 5.0]]))
+    np.testing.assert_allclose(fit.posterior()["mu"].values.ravel(), [1.5, 2.5], rtol=1e-6)
 
 
 def test_a_support_may_look_at_the_table():

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from ..inference.cells import first_without_number
 from ..inference.errors import DataError
-from ..inference.table import COUNTS, first_without_number, read_x
+from ..inference.table import COUNTS, read_x
 
 SKLEARN = ("iris", "wine", "breast_cancer", "digits", "diabetes")
 NAMES = 50  # different names a column may hold

@@ -97,7 +97,7 @@ def known_rows(fit: "Fit", x: Any, y: Any) -> Any:
     """Which held-out rows a fit can say anything of, truth values; a note for each kind that it cannot."""
     import numpy as np
 
-    from ..inference.table import missing
+    from ..inference.cells import missing
 
     keep = np.array([not missing(value) for value in y])
     if fit.schema.labels is not None:

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ..inference.cells import few
 from ..inference.importance import FAR
-from ..inference.table import few
 from .check import FALSE_ALARM, inside
 from .left_out import LEAST, Case, pit_of_labels, pit_of_response
 

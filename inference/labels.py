@@ -1,0 +1,123 @@
+"""Labels and responses in: codes and their names, or numbers."""
+
+from collections.abc import Hashable, Iterable
+from typing import Any
+
+import narwhals.stable.v1 as nw
+import numpy as np
+import pandas as pd
+
+from .cells import few, first_without_number, missing, row_name
+from .errors import DataError
+
+FLOATS = (np.float32, np.float64)
+
+
+def read_labels(y: Any, labels: Iterable[Any] | None = None) -> tuple[np.ndarray, tuple[Any, ...]]:
+    """Codes 0..K-1 with -1 for a missing label, and the label names, sorted where they can be.
+
+    Of categories, the names that occur, in the categories' order.
+
+    Raises DataError where a label is not among ``labels``, or where names are equal.
+    """
+    codes, present = _factorized(y)
+    if (codes < 0).any() and all(isinstance(v, float) and v % 1 == 0 for v in present):
+        present = [int(v) for v in present]  # whole numbers that were made floats for want of a missing integer
+    if labels is None:
+        try:
+            labels = sorted(present)
+        except TypeError:
+            labels = present
+        categories = getattr(y, "dtype", None)
+        if isinstance(categories, pd.CategoricalDtype) or type(categories).__name__ == "Enum":  # pandas', polars'
+            labels = [name for name in _plain(categories.categories) if name in set(present)]
+    labels = _plain(labels)
+    code = {label: k for k, label in enumerate(labels)}
+    if len(code) < len(labels):
+        raise DataError(f"labels must differ from one another, got {', '.join(map(str, labels))}.")
+    strange = next((k for k, value in enumerate(present) if value not in code), None)
+    if strange is not None:
+        row = row_name(y, int((codes == strange).argmax()))
+        raise DataError(f"row {row}: label {present[strange]!r} is not one of {few(labels)}.")
+    return np.array([*(code[value] for value in present), -1])[codes], tuple(labels)
+
+
+def read_response(y: Any, target: str) -> np.ndarray:
+    """A numeric response as float64, shape (rows,). Raises DataError for text, missing and infinite values."""
+    as_it_is = isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype in FLOATS
+    values = y if as_it_is else _plain(y)
+    strange = None if as_it_is else first_without_number(values)
+    if strange is not None:
+        raise DataError(
+            f"the response '{target}' must be numeric, got {values[strange]!r} in row {row_name(y, strange)}; correct "
+            "it, or for labels use a model of labels, such as softmax_regression."
+        )
+    numbers = np.array(y if as_it_is else [np.nan if missing(v) else v for v in values], dtype=np.float64)
+    empty = np.flatnonzero(np.isnan(numbers))
+    if len(empty):
+        raise DataError(f"row {row_name(y, empty[0])}: the response '{target}' is missing; drop the row or fill it in.")
+    bad = np.flatnonzero(~np.isfinite(numbers))
+    if len(bad):
+        raise DataError(
+            f"row {row_name(y, bad[0])}: the response '{target}' is {numbers[bad[0]]}; drop the row or fill it in."
+        )
+    return numbers
+
+
+def name_classes(labels: tuple[Any, ...], classes: int, fixed: bool) -> tuple[Any, ...]:
+    """Names of all classes of a model: those seen, and new ones for classes that no row shows.
+
+    ``fixed``: the model sets the number of classes itself. There, integers below it are the classes' own numbers.
+    Raises DataError where more labels were seen than the model has classes.
+    """
+    integers = all(isinstance(label, int) and not isinstance(label, bool) for label in labels)
+    if fixed and integers and all(0 <= label < classes for label in labels):
+        return tuple(range(classes))
+    if len(labels) > classes:
+        raise DataError(f"the model has {classes} classes, but y has {len(labels)} labels: {few(labels)}.")
+    text = any(isinstance(label, str) for label in labels)
+    numbers = range(2 * classes + len(labels))
+    spare = (name for name in (map(str, numbers) if text else numbers) if name not in labels)
+    return labels + tuple(next(spare) for _ in range(classes - len(labels)))
+
+
+def _factorized(y: Any) -> tuple[np.ndarray, list[Any]]:
+    """Codes of the entries of a column, -1 where one is missing, and what they stand for.
+
+    Typed columns by a hash table in C, as there may be many rows.
+    """
+    try:
+        column = nw.from_native(y, series_only=True)
+        plain = column.dtype.is_integer() or column.dtype.is_float() or column.dtype in (nw.Boolean, nw.String)
+        array = column.to_numpy() if plain else None
+    except TypeError:
+        array = y if isinstance(y, np.ndarray) and not isinstance(y, np.ma.MaskedArray) else None
+    if array is not None and array.ndim == 1 and array.dtype.kind in "iufb":
+        codes, unique = pd.factorize(array)
+        return codes, unique.tolist()
+    values = _plain(y)
+    known = [value for value in values if not missing(value)]
+    try:
+        place = {value: k for k, value in enumerate(dict.fromkeys(known))}
+        codes = np.fromiter((place.get(value, -1) for value in values), dtype=np.int64, count=len(values))
+    except TypeError:
+        strange = next(value for value in values if not isinstance(value, Hashable))
+        raise DataError(f"a label must be hashable, as text and numbers are, got {strange!r}.") from None
+    if bool in (kinds := set(map(type, known))) and kinds & {int, float}:
+        raise DataError("labels mix True or False with numbers, which Python holds equal; use one kind.")
+    return codes, list(place)
+
+
+def _plain(values: Any) -> list[Any]:
+    """The entries of a column, as Python values where NumPy's stand for them."""
+    try:
+        listed = nw.from_native(values, series_only=True).to_list()
+    except TypeError:
+        if isinstance(values, np.ma.MaskedArray):
+            values = values.astype(object).filled(None)
+        # pandas' arrays are listed as they are: NumPy makes floats of whole numbers where one is missing.
+        array = values if isinstance(values, list | tuple) or hasattr(values, "isna") else np.asarray(values)
+        if isinstance(array, np.ndarray) and array.dtype.kind in "iufb":
+            return array.ravel().tolist()
+        listed = list(np.ravel(array)) if isinstance(array, np.ndarray) else list(array)  # tolist() of dates: integers
+    return [value.item() if isinstance(value, np.number | np.bool_ | np.str_) else value for value in listed]

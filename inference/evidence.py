@@ -26,7 +26,8 @@ def evidence(
     x: a frame or an array, files or a Dask frame, or a Summary of them.
     """
     if isinstance(x, Summary) or is_stream(x):
-        summary = x if isinstance(x, Summary) else summarise(x, y, target=target, labels=labels, weights=weights)
+        asked = {"target": target, "labels": labels, "weights": weights, "named": model.takes_kinds}
+        summary = x if isinstance(x, Summary) else summarise(x, y, **asked)
         if isinstance(x, Summary) and any(one is not None for one in (y, target, labels, weights)):
             raise DataError("a Summary holds y, target, labels and weights; give them to summarise instead.")
         if not model.takes_kinds:

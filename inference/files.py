@@ -6,78 +6,20 @@ it cannot convert, and was there already for pandas' Parquet.
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from .cells import few, first_without_number, missing, reads_as_number
+from .batches import Columns, no_number, part_of
+from .cells import reads_as_number
 from .errors import DataError
-from .frame import refuse_weights, with_weight
-from .labels import read_labels
+from .partitions import Partition, is_dask
 from .summary import Part
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 CHUNK = 262_144  # rows in memory at a time
-LABELS = 100  # different values up to which a column may hold labels
-
-
-def too_many(names: Sequence[Any], target: str) -> bool:
-    """Whether numbers are too many to be labels, and so a response. DataError for as many of another kind."""
-    if len(names) <= LABELS:
-        return False
-    if all(isinstance(name, int | float) for name in names):
-        return True
-    raise DataError(f"'{target}' has more than {LABELS} different labels: {few(tuple(names))}; name another target.")
-
-
-def is_dask(data: Any) -> bool:
-    return type(data).__module__.partition(".")[0] in ("dask", "dask_expr") and hasattr(data, "to_delayed")
-
-
-@dataclass(frozen=True)
-class Columns:
-    """The columns of a table that are read, by name; features None: all that are left.
-
-    labelled: whether the target holds labels whatever it looks like, as their names were given. whole: whether the
-    features are all that were left, so that no part may have another.
-    """
-
-    target: str | None
-    features: tuple[str, ...] | None
-    weights: str | None
-    labelled: bool = False
-    whole: bool = False
-
-    @property
-    def names(self) -> list[str]:
-        return [*self.features, *(name for name in (self.target, self.weights) if name is not None)]
-
-    def of(self, has: Sequence[str], where: str) -> "Columns":
-        """The same with the features named, where a table ``has`` these columns. DataError where one is missing."""
-        if "" in has:
-            raise DataError(f"{where} has a column without a name, as an index has; name it, or write without it.")
-        features = self.features
-        if features is None:
-            features = tuple(name for name in has if name not in (self.target, self.weights))
-        if not features:
-            raise DataError(f"{where} has no column but {' and '.join(has)}; there is none for x.")
-        every = replace(self, features=features).names
-        for name in every:
-            if name == "row":
-                raise DataError(f"{where}: a column is named 'row', as the rows of every answer are; rename it.")
-            if has.count(name) != 1:
-                what = "is missing" if name not in has else "is there twice"
-                raise DataError(f"{where}: column '{name}' {what}; the table has {', '.join(has)}.")
-            if every.count(name) > 1:
-                raise DataError(f"column '{name}' is asked for twice, as a feature, target or weights; name it once.")
-        other = next((name for name in has if name not in every), None)
-        if self.whole and other is not None:
-            raise DataError(f"{where}: column '{other}' is in no part before; leave it out, or name the features.")
-        return replace(self, features=features, whole=self.whole or self.features is None)
 
 
 @dataclass(frozen=True)
@@ -126,6 +68,11 @@ class File:
 
     path: Path
 
+    @property
+    def name(self) -> str:
+        """What sentences call it."""
+        return f"'{self.path}'"
+
     def complete(self, columns: Columns) -> Columns:
         """The columns with their features named, which this file must have."""
         return columns.of(self._has(), f"'{self.path}'")
@@ -151,12 +98,26 @@ class File:
     def parts(self, columns: Columns) -> Iterator[Part]:
         """The file's rows, CHUNK at a time."""
         columns = self.complete(columns)
-        batches = self._parquet if self.path.suffix.lower() == ".parquet" else self._csv
-        start = 0
-        for batch in ahead(batches(columns)):
+        parquet, start = self.path.suffix.lower() == ".parquet", 0
+        for batch in ahead(self._parquet(columns) if parquet else self._csv(columns, columns.text)):
             if batch.num_rows:
-                yield _part(batch, columns, f"'{self.path}'", start)
+                yield part_of(batch, columns, self.name, start)
             start += batch.num_rows
+
+    def cells(self, columns: Columns) -> Iterator[tuple["pa.RecordBatch", set[str]]]:
+        """The file's rows with text as such, and which columns are written as whole numbers."""
+        import pyarrow as pa
+
+        columns = self.complete(columns)
+        if self.path.suffix.lower() == ".parquet":
+            for batch in self._parquet(columns):
+                yield batch, {field.name for field in batch.schema if pa.types.is_integer(field.type)}
+            return
+        types = dict(self._csv_types(columns.features))
+        whole = {name for name, kind in types.items() if pa.types.is_integer(kind)}
+        text = tuple(name for name, kind in types.items() if pa.types.is_string(kind))
+        for batch in self._csv(columns, text):
+            yield batch, whole
 
     def _parquet(self, columns: Columns) -> Iterator["pa.RecordBatch"]:
         import pyarrow as pa
@@ -169,18 +130,29 @@ class File:
                 except (pa.ArrowException, OSError) as error:
                     raise _unreadable(self.path, error, f"row group {group}", _culprit(file, group, columns)) from error
 
-    def _csv(self, columns: Columns) -> Iterator["pa.RecordBatch"]:
+    def _csv(self, columns: Columns, text: Sequence[str]) -> Iterator["pa.RecordBatch"]:
+        """Features, and weights, as numbers or truth values, but for those that are ``text``."""
+        import pyarrow as pa
+
+        numbers = [*columns.features, *([columns.weights] if columns.weights else [])]
+        types = {name: kind if pa.types.is_boolean(kind) else pa.float64() for name, kind in self._csv_types(numbers)}
+        types |= dict.fromkeys(text, pa.string())
+        try:
+            yield from self._csv_as(columns.names, types)
+        except (pa.ArrowException, OSError) as error:
+            raise self._strange_cell([c for c in numbers if c not in text]) or _unreadable(self.path, error) from error
+
+    def _csv_types(self, names: Sequence[str]) -> Iterator[tuple[str, "pa.DataType"]]:
+        """What pyarrow takes these columns for, by the first block."""
         import pyarrow as pa
         from pyarrow import csv
 
-        numbers = [*columns.features, *([columns.weights] if columns.weights else [])]
         try:
-            with csv.open_csv(self.path) as reader:  # True and False are numbers, too
-                found = {name: reader.schema.field(name).type for name in numbers}
-            types = {name: kind if pa.types.is_boolean(kind) else pa.float64() for name, kind in found.items()}
-            yield from self._csv_as(columns.names, types)
+            with csv.open_csv(self.path) as reader:
+                schema = reader.schema
         except (pa.ArrowException, OSError) as error:
-            raise self._strange_cell(numbers) or _unreadable(self.path, error) from error
+            raise _unreadable(self.path, error) from error
+        return ((name, schema.field(name).type) for name in names)
 
     def _csv_as(self, names: Sequence[str], types: dict[str, Any]) -> Iterator["pa.RecordBatch"]:
         from pyarrow import csv
@@ -207,42 +179,6 @@ class File:
         return None
 
 
-@dataclass(frozen=True)
-class Partition:
-    """A partition of a Dask frame."""
-
-    delayed: Any
-    name: str
-    columns: tuple[str, ...]
-
-    def complete(self, columns: Columns) -> Columns:
-        """The columns with their features named, which the frame must have."""
-        return columns.of(list(self.columns), "the Dask frame")
-
-    def parts(self, columns: Columns) -> Iterator[Part]:
-        """The partition's rows at once."""
-        import dask
-
-        try:
-            (frame,) = dask.compute(self.delayed)
-        except Exception as error:  # a user's graph may fail in any way
-            raise cannot_compute(self.name, error) from error
-        yield from of_partition(frame, columns, self.name)
-
-
-def cannot_compute(name: str, error: Exception) -> DataError:
-    return DataError(f"{name} cannot be computed: {type(error).__name__}: {' '.join(str(error).split())}")
-
-
-def of_partition(frame: Any, columns: Columns, name: str) -> Iterator[Part]:
-    import pyarrow as pa
-
-    frame = frame.rename(columns=str)
-    columns = columns.of(list(frame.columns), name)
-    if len(frame):
-        yield _part(pa.RecordBatch.from_pandas(frame[columns.names], preserve_index=False), columns, name, 0)
-
-
 def _culprit(file: Any, group: int, columns: Columns) -> str | None:
     """The first column of a row group that cannot be read."""
     import pyarrow as pa
@@ -258,70 +194,6 @@ def _culprit(file: Any, group: int, columns: Columns) -> str | None:
 def _unreadable(path: Path, error: Exception, where: str | None = None, column: str | None = None) -> DataError:
     place = [f"'{path}'", *([where] if where else []), *([f"column '{column}'"] if column else [])]
     return DataError(f"{', '.join(place)} cannot be read: {' '.join(str(error).split())}")
-
-
-def _part(batch: "pa.RecordBatch", columns: Columns, where: str, start: int) -> Part:
-    """A batch as arrays, with the file and the row of each row for errors."""
-    import pyarrow as pa
-
-    def name(i: int) -> str:
-        return f"{start + i} of {where}"
-
-    def numbers(column: str) -> np.ndarray:
-        array = batch.column(column)
-        if pa.types.is_null(array.type) or pa.types.is_boolean(array.type):
-            array = array.cast(pa.float64() if pa.types.is_null(array.type) else pa.int8())
-        if not (pa.types.is_floating(array.type) or pa.types.is_integer(array.type)):
-            values = array.to_pylist()
-            strange = first_without_number(values)
-            if strange is not None:
-                raise no_number(column, values[strange], name(strange))
-            return np.array([np.nan if missing(value) else value for value in values], dtype=np.float64)
-        return array.to_numpy(zero_copy_only=False)
-
-    columns_of_x = [numbers(feature) for feature in columns.features]
-    kind = np.float32 if all(column.dtype == np.float32 for column in columns_of_x) else np.float64
-    x = np.empty((batch.num_rows, len(columns_of_x)), dtype=kind)
-    for j, column in enumerate(columns_of_x):
-        x[:, j] = column
-    weights = None
-    if columns.weights is not None:
-        weights = numbers(columns.weights).astype(np.float64)
-        refuse_weights(weights, name)
-    y, names = np.full(len(x), -1), ()
-    if columns.target is not None:
-        y, names = _labels(batch.column(columns.target), columns.target, where)
-        if not columns.labelled and too_many(names, columns.target):
-            y, names = numbers(columns.target).astype(np.float64), None
-            strange = np.flatnonzero(~np.isfinite(y))
-            if len(strange):
-                what = "missing" if np.isnan(y[strange[0]]) else y[strange[0]]
-                raise DataError(
-                    f"row {name(strange[0])}: the response '{columns.target}' is {what}; drop the row or fill it in."
-                )
-    return with_weight(Part(x, y, names, weights, name))
-
-
-def no_number(column: str, value: Any, row: str) -> DataError:
-    return DataError(
-        f"column '{column}' holds {value!r} in row {row}, which is no number; correct it, or leave the column out "
-        "(features=) or encode it."
-    )
-
-
-def _labels(column: "pa.Array", target: str, where: str) -> tuple[np.ndarray, tuple[Any, ...]]:
-    import pyarrow as pa
-
-    try:
-        column = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    except pa.ArrowNotImplementedError as error:
-        raise DataError(f"'{target}' of {where} holds {column.type}, which are no labels; name another.") from error
-    values = column.dictionary.to_pylist()
-    places = column.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(int)
-    if any(isinstance(value, bytes) for value in values):
-        raise DataError(f"'{target}' of {where} holds text that is not UTF-8; write the file in that encoding.")
-    codes, names = read_labels(values)
-    return np.append(codes, -1)[places], names
 
 
 def ahead(parts: Iterator[Any]) -> Iterator[Any]:

@@ -1,6 +1,6 @@
 """One pass over a table of any size, in memory, in files or on a cluster: a summary that every fitter takes."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from .batches import Columns, too_many
 from .cells import few
 from .errors import DataError
-from .files import Columns, Partition, Pieces, cannot_compute, is_dask, of_partition, pieces, too_many
+from .file_kinds import levels_of_all, levels_of_piece
+from .files import Pieces, pieces
 from .frame import chosen_columns, frame_summary, refuse_total
 from .labels import read_labels, read_response
+from .partitions import Frame, Partition, cannot_compute, is_dask
 from .progress import bar
 from .summary import Part, Summary, summary_of
 from .table import Schema
@@ -29,6 +32,7 @@ def summarise(
     labels: Sequence[Any] | None = None,
     weights: Any = None,
     covariances: bool = True,
+    named: bool = False,
     client: Any = None,
 ) -> Summary:
     """What one pass over a table keeps of it, which every fitter takes in its place: ``nuts(model, summarise(...))``.
@@ -38,6 +42,8 @@ def summarise(
     of x; by default all others. A number with more than 100 different values is read as a response, anything else as
     labels, which a model of a response takes, too. NaN and null are missing values.
     covariances: with whole scatter matrices, as a regression needs them; naive Bayes does without.
+    named: of files, whether text, categories and truth values are names, and whole numbers of at least 0 counts, as a
+    model of names takes them; what there are is found by a pass before. Of a frame in memory, they always are.
     client: a dask.distributed.Client whose workers read the files.
 
     The moments of parts merge, so that the pass takes the memory of a part. Raises DataError for a file that cannot be
@@ -48,7 +54,8 @@ def summarise(
     if not is_stream(data):
         chosen = {"target": target, "features": features}
         return frame_summary(data, y, partial(_read_y, labels), weights, **chosen, full=covariances, named=True)
-    total = streamed(data, y, target, features, weights, labels is not None, covariances, client)
+    chosen = {"labelled": labels is not None, "covariances": covariances, "client": client}
+    total = streamed(data, y, target, features, weights, levels=None if named else (), **chosen)
     if labels is None or total.labels is None:
         return total
     strange = [name for name in total.labels if name not in labels]
@@ -63,11 +70,16 @@ def streamed(
     target: str | None,
     features: Sequence[str] | None,
     weights: Any,
+    *,
+    levels: tuple[Any, ...] | None,
     labelled: bool,
     covariances: bool = True,
     client: Any = None,
 ) -> Summary:
-    """The summary of files or of a Dask frame. labelled: whether the target holds labels whatever it looks like."""
+    """The summary of files or of a Dask frame. labelled: whether the target holds labels whatever it looks like.
+
+    levels: of the features, as in Schema; None where these are to be found.
+    """
     if y is not None:
         raise DataError("y is a column of the files: name it as target.")
     for name, what in ((target, "target"), (weights, "weights")):
@@ -79,7 +91,14 @@ def streamed(
     columns = Columns(target, None if features is None else chosen_columns(features), weights, labelled)
     parts = list(pieces(data))
     columns = parts[0].complete(columns)
-    summaries = _on_workers(client, parts, columns, covariances) if client else _here(parts, columns, covariances)
+    on_workers = None if client is None else partial(_on_workers, client, parts)
+    if levels is None:
+        look = partial(levels_of_piece, columns=replace(columns, target=None, weights=None, whole=False))
+        found = on_workers(look) if on_workers else map(look, bar(parts, desc="looking for names"))
+        levels = levels_of_all(found, columns.features)
+    columns = replace(columns, levels=levels)
+    read = partial(_of_piece, columns=columns, full=covariances)
+    summaries = on_workers(read) if on_workers else _here(parts, columns, covariances)
     total = None
     for summary in summaries:
         total = _together(total, summary, columns)
@@ -87,7 +106,7 @@ def streamed(
         raise DataError("the files have no rows; give some with at least one.")
     if weights is not None and total.moments is not None:
         refuse_total(float(total.moments.count.sum()))
-    return replace(total, sources=(Pieces(tuple(parts), columns),))
+    return replace(total, sources=(Pieces(tuple(parts), columns),), levels=levels)
 
 
 def is_stream(data: Any) -> bool:
@@ -123,39 +142,43 @@ def _summary(part: Part, columns: Columns, full: bool) -> Summary:
     return replace(summary, sources=None)
 
 
-def _of_piece(parts: Callable[[Columns], Iterable[Part]], columns: Columns, full: bool) -> Summary | None:
+def _of_piece(piece: Any, columns: Columns, full: bool) -> Summary | None:
     total = None
-    for part in parts(columns):
+    for part in piece.parts(columns):
         total = _together(total, _summary(part, columns, full), columns)
     return total
 
 
-def _on_workers(client: Any, several: Sequence[Any], columns: Columns, full: bool) -> Iterator[Summary]:
-    """Each piece summarised by a worker; Dask runs it again elsewhere where a worker is lost."""
+def _on_workers(client: Any, several: Sequence[Any], work: Callable[[Any], Any]) -> Iterator[Any]:
+    """What a worker makes of each piece, but None; Dask has it done again elsewhere where a worker is lost."""
     from distributed import KilledWorker
 
     def submit(piece: Any) -> Any:
         if isinstance(piece, Partition):
-            frame = client.compute(piece.delayed)
-            return client.submit(_of_frame_piece, frame, columns, piece.name, full, pure=False)
-        return client.submit(_of_piece, piece.parts, columns, full, pure=False)
+            return client.submit(_on_frame, client.compute(piece.delayed), piece.name, work, pure=False)
+        return client.submit(work, piece, pure=False)
 
     futures = [submit(piece) for piece in several]
     for piece, future in zip(bar(several, desc="parts"), futures, strict=True):
-        name = piece.name if isinstance(piece, Partition) else f"'{piece.path}'"
         try:
-            summary = _result(client, future, name)
+            made = _result(client, future, piece.name)
         except KilledWorker as error:
-            raise DataError(f"{name}: every worker that read it died ({error}); give workers more memory.") from error
+            raise DataError(
+                f"{piece.name}: every worker that read it died ({error}); give workers more memory."
+            ) from error
         except Exception as error:  # a user's graph may fail in any way
             if isinstance(error, DataError) or not isinstance(piece, Partition):
                 raise
-            raise cannot_compute(name, error) from error
-        if summary is not None:
-            yield summary
+            raise cannot_compute(piece.name, error) from error
+        if made is not None:
+            yield made
 
 
-def _result(client: Any, future: Any, name: str) -> Summary | None:
+def _on_frame(frame: Any, name: str, work: Callable[[Any], Any]) -> Any:
+    return work(Frame(frame, name))
+
+
+def _result(client: Any, future: Any, name: str) -> Any:
     """What a worker made of its part; Dask itself waits for ever where there is no worker."""
     from distributed import TimeoutError as NotYet
 
@@ -171,7 +194,3 @@ def _result(client: Any, future: Any, name: str) -> Summary | None:
             raise DataError(
                 f"{name} is not read: the cluster has had no worker for {LONELY} s; start some, and read it all again."
             )
-
-
-def _of_frame_piece(frame: Any, columns: Columns, name: str, full: bool) -> Summary | None:
-    return _of_piece(lambda columns: of_partition(frame, columns, name), columns, full)

@@ -81,12 +81,15 @@ def read_x(
         values.sum(dtype=np.float64)
     ):  # NaN or infinite; a sum is cheaper than a look at each cell
         refuse_infinite(values, columns, partial(row_name, x))
-    if schema is not None and COUNTS in levels:
-        _refuse_no_counts(values, columns, levels, partial(row_name, x))
+    if schema is not None:
+        refuse_no_counts(values, columns, levels, partial(row_name, x))
     return values, columns, levels
 
 
-def _refuse_no_counts(values: np.ndarray, columns: Sequence[str], levels: tuple[Any, ...], name: Callable) -> None:
+def refuse_no_counts(values: np.ndarray, columns: Sequence[str], levels: tuple[Any, ...], name: Callable) -> None:
+    """Raise DataError for a cell of a column of counts that is none. name: how the user calls row i."""
+    if COUNTS not in levels:
+        return
     counts = np.array([names == COUNTS for names in levels])
     bad = np.argwhere(counts & ((values < 0) | (values % 1 > 0)))
     if len(bad):

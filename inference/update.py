@@ -28,7 +28,7 @@ def update(fit: "Fit", x: Any, y: Any, weights: Any) -> "Fit":
         target, labelled = fit.schema.target if fit.shape.has_y else None, bool(fit.shape.classes)
         if y is not None:
             raise DataError(f"y is a column of the files, which is called '{target}'; leave y out.")
-        new = streamed(x, None, target, fit.schema.columns, weights, labelled)
+        new = streamed(x, None, target, fit.schema.columns, weights, labelled=labelled, levels=fit.schema.levels)
     else:
         read_y = partial(_read_y, fit.shape)
         new = frame_summary(x, y, read_y, weights, schema=fit.schema, full=fit.summary.full, named=True)

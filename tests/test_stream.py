@@ -15,6 +15,7 @@ import pytest
 from bayeszoo.inference import DataError, ModelError, laplace, map_estimate, mle, stream, summarise, svi
 from bayeszoo.inference import files as readers
 from bayeszoo.inference import summary as summaries
+from bayeszoo.inference.batches import Columns
 from bayeszoo.models import fixed_variance_mixture, gaussian_naive_bayes, linear_regression
 from bayeszoo.workflow import store
 
@@ -217,14 +218,17 @@ def test_a_cluster_that_loses_a_worker_has_the_same_moments(tmp_path):
                 return super().parts(columns)
 
         files = tuple(Deadly(path) for path in paths)
-        columns = files[0].complete(readers.Columns("kind", None, None))
+        columns = files[0].complete(Columns("kind", None, None))
         total = None
-        for summary in stream._on_workers(client, files, columns, True):
+        for summary in stream._on_workers(client, files, partial(stream._of_piece, columns=columns, full=True)):
             total = summary if total is None else total.merge(summary)
         assert int((tmp_path / "killed").read_text()) != os.getpid()
         same_moments(total, want)
         same_moments(summarise(paths, target="kind", client=client), want)
         frame = dd.from_pandas(HOLES, npartitions=4)
+        names = dd.from_pandas(HOLES.assign(island=np.where(HOLES["w"] > 0, "Rum", "Eigg")), npartitions=4)
+        found = summarise(names, target="kind", named=True, client=client)
+        assert found.levels == (None, None, None, None, ("Eigg", "Rum"))
         same_moments(summarise(frame, target="kind", client=client), want)
 
         def deadly_once(part, mark):
@@ -253,7 +257,7 @@ def test_a_part_that_no_worker_survives_is_named(tmp_path):
             os.kill(os.getpid(), signal.SIGKILL)
 
     path = written(tmp_path, HOLES, parts=1)[0]
-    columns = readers.File(path).complete(readers.Columns("kind", None, None))
+    columns = readers.File(path).complete(Columns("kind", None, None))
     settings = {"distributed.worker.daemon": False, "distributed.scheduler.allowed-failures": 0}
     with (
         dask.config.set(settings),
@@ -277,7 +281,7 @@ def test_a_part_that_no_worker_survives_is_named(tmp_path):
                 with pytest.raises(DataError, match=said), dask.config.set(scheduler="synchronous"):
                     summarise(frame, target="kind", client=where)
         with pytest.raises(DataError, match=r"part-0\.parquet': every worker that read it died"):
-            list(stream._on_workers(client, [Fatal(path)], columns, True))
+            list(stream._on_workers(client, [Fatal(path)], partial(stream._of_piece, columns=columns, full=True)))
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -13,10 +13,11 @@ from .plots import figure_of
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a section: text, code, checks, a table, or a picture with what it shows."""
+    """A piece of a section: text, a formula (of HTML), code, checks, a table, or a picture with what it shows."""
 
     heading: str = ""
     text: str = ""
+    formula: str = ""
     code: str = ""
     checks: Any = ()
     frame: pd.DataFrame | None = None

@@ -19,6 +19,7 @@ from . import label_plots, plots
 from .catalogue import answers
 from .compare import left_out, question
 from .diagram import diagram
+from .formula import formula
 from .left_out import Case
 from .page import Part, picture
 from .report_decisions import decisions
@@ -58,7 +59,7 @@ def report(fit: "Fit", tree: xr.DataTree | None = None, origin: Origin = WHOLE) 
 
 def _model(case: Case) -> Iterator[Part]:
     fit, tree, origin = case.fit, case.tree, case.origin
-    yield Part(code=inspect.cleandoc(fit.model.function.__doc__ or fit.model.name))
+    yield Part(formula=formula(inspect.cleandoc(fit.model.function.__doc__ or fit.model.name)))
     if fit.model.hyperparameters:
         given = [(name, _shown(value)) for name, value in fit.model.hyperparameters.items()]
         yield Part("Fixed beforehand", frame=pd.DataFrame(given, columns=["hyperparameter", "value"]))

@@ -20,39 +20,42 @@ from jax import Array
 from ..models.spec import Spec
 from .declare import Declared
 from .joint import Rows, counts, lay_out, padded
-from .moments import mean_rows, sigma_points, spread_rows
+from .moments import mean_rows, sigma_points, spread_rows, whole_rows
 from .separable import Visible, crossed, some_values, visible
-from .standin import BLOCK, counted, from_moments, reweighted
+from .standin import BLOCK, counted, few_different, from_moments, reweighted
 from .structure import Structure
 from .summary import Part, Summary, summary_of
 from .support import are_known
 from .target import lifted, log_likelihood
 
 EXACT = 1e-9  # relative error of a difference of two log-likelihoods that counts as none
-HARMLESS = 1e-3  # nats by which few rows may miss a difference of log-likelihoods near the mode
-NEAR = 100.0  # nats from the mode that are near it
 CURVED = 40  # free values up to which second derivatives are looked at, too
 THROUGH = 700  # free values up to which derivatives are looked at at all
-POINTS = 17  # free values, at the first of which there are derivatives, and at the others values
-TOLD = 4  # free values of one scale, and as many of all scales, at which it is told whether these make up all
+POINTS = 17  # free values at which features are made
+SMALL = 1e-9  # of free values, so small that what they are multiplied with is nothing beside what stands alone
+TOLD = 4  # free values, as many of each of SCALES, at which it is told whether these make up all
+SCALES = 0.0, 6.0, 12.0
 WORTH = 1_000  # rows from which on a reweighted part of them is looked for
 
+COUNTED = "equal rows counted"
 MEAN, SPREAD = "the mean of each group", "mean and spread of each group"
 COVARIANCE = "mean and covariance of each group"
-GROUPWISE = {MEAN: mean_rows, SPREAD: spread_rows, COVARIANCE: sigma_points}
+WHOLE = "the mean of each group in whole numbers"
+GROUPWISE = {MEAN: mean_rows, WHOLE: whole_rows, SPREAD: spread_rows, COVARIANCE: sigma_points}
 
 
 class Compressed(NamedTuple):
     """What compression came to: few rows, or None for all; the summary, with the covariances that it took; whether
-    moments alone would not do; a sentence on what was done; and by how many nats the few rows miss differences of the
-    log-likelihood between vectors near a mode and it, the first of them, as the sample tells.
+    moments alone would not do; a sentence on what was done; and by how many nats a width of the posterior the few rows
+    miss the slope of the log-likelihood, of vectors and a matrix of widths, as the sample tells: None of counted rows,
+    which are the rows themselves.
     """
 
     part: Part | None
     summary: Summary
     needs_rows: bool
     said: str
-    nats_off: Callable[[np.ndarray], float] | None = None
+    nats_off: Callable[[np.ndarray, np.ndarray], float] | None = None
 
 
 def compress(
@@ -75,7 +78,7 @@ def compress(
     values, vectors = _finite(likelihoods, vectors, full)
     for name, kind in _kinds(model, shape, spec, summary).items():
         small = kind(sample)
-        if small is None or len(small.x) > len(few.x) // 2:
+        if small is None or (name != COUNTED and len(small.x) > len(few.x) // 2):
             continue
         rows = _padded_like(lay(small), full)
         errors.append(_difference(values, np.asarray(likelihoods(vectors, rows=rows))))
@@ -85,11 +88,16 @@ def compress(
             summary = summary.with_covariances()
         if len(few.x) < count:
             small = kind(summary)
-            if small is None or _leaves_the_support(likelihoods, vectors, values, lay(small)):
+            if (
+                small is None
+                or 2 * len(small.x) > count
+                or _leaves_the_support(likelihoods, vectors, values, lay(small))
+            ):
                 continue
         where = "" if len(few.x) == count else f" on {len(few.x)} of them"
         said = f"{count} rows as {len(small.x)}, {name}: exact to {max(errors[-1], 1e-16):.1g}{where}"
-        off = partial(_nats_off, likelihoods, full, rows, count / len(few.x))
+        slopes = partial(_slopes, spec=spec, model=model, shape=shape)
+        off = None if name == COUNTED else partial(_nats_off, slopes, full, rows, count / len(few.x))
         return Compressed(small, summary, name not in GROUPWISE or summary.hidden, said, off)
     return Compressed(None, summary, True, f"all {count} rows: {_why(model, shape, spec, summary, errors)}")
 
@@ -115,10 +123,15 @@ def _kinds(
     """Ways to make few rows of a summary that are proved to be exact, the one with the fewest first."""
     view, kinds = _view(model, shape, spec, summary), {}
     # Moments do not tell a row that the model excludes; where it is not refused by name, rows are looked at.
-    if view is not None and view.degree <= 2 and are_known(model, shape, spec.features, spec.classes, spec.kinds):
-        name = MEAN if view.degree <= 1 else COVARIANCE if crossed(view, spec, shape.classes) else SPREAD
-        kinds[name] = partial(from_moments, GROUPWISE[name], shape)
-    kinds["equal rows counted"] = counted
+    known = are_known(model, shape, spec.features, spec.classes, spec.kinds)
+    if view is not None and view.degree <= 2 and known and not view.guarded:
+        linear = view.degree <= 1
+        for name in (MEAN, WHOLE) if linear else (COVARIANCE,) if crossed(view, spec, shape.classes) else (SPREAD,):
+            kinds[name] = partial(from_moments, GROUPWISE[name], shape)
+        if spec.features > THROUGH:
+            kinds.pop(WHOLE, None)
+    if few_different(summary):
+        kinds[COUNTED] = counted
     view = _view(model, shape, spec, summary, "by row")
     if view is not None and summary.rows >= WORTH and view.size <= THROUGH:
         each = partial(_each_row, view, spec, shape)
@@ -158,33 +171,42 @@ def _leaves_the_support(likelihoods: Callable[..., Array], vectors: np.ndarray, 
     return bool(np.any(np.isfinite(values) & ~np.isfinite(np.asarray(likelihoods(vectors, rows=few)))))
 
 
-def _nats_off(likelihoods: Callable[..., Array], full: Rows, few: Rows, times: float, vectors: np.ndarray) -> float:
-    """By how many nats, of as many rows as ``times`` the sample, differences from the first vector are missed.
-
-    What rounding takes from log-likelihoods of this size, however many rows they are of, is not counted.
-    """
-    a, b = (np.asarray(likelihoods(vectors, rows=rows)) for rows in (full, few))
-    near = np.abs(a - a[0]) * times < NEAR
-    off = np.abs((a - b) - (a[0] - b[0]))[near]
-    off = times * np.maximum(off - 8 * np.finfo(float).eps * np.abs(a[0]), 0.0)
-    return float(off.max()) if np.isfinite(off).all() else np.inf
+def _nats_off(
+    slopes: Callable[..., Array], full: Rows, few: Rows, times: float, vectors: np.ndarray, widths: np.ndarray
+) -> float:
+    """How far slopes at vectors, of as many rows as ``times`` the sample, are off along any column of ``widths``."""
+    a, b = (np.asarray(slopes(vectors, rows=rows)) for rows in (full, few))
+    there = np.isfinite(a).all(axis=1)
+    off = times * np.abs((a - b)[there] @ widths)
+    return float(off.max(initial=0.0)) if np.isfinite(off).all() else np.inf
 
 
 @partial(jax.jit, static_argnames=("model", "shape"))
 def _log_likelihoods(vectors: Array, spec: Spec, rows: Rows, *, model: Declared, shape: Structure) -> Array:
-    def one(vector: Array) -> Array:
-        values = lifted(model, shape, vector, spec, rows).values
-        return log_likelihood(model, shape, values, spec, rows)
+    return jax.lax.map(partial(_log_likelihood, spec=spec, rows=rows, model=model, shape=shape), vectors)
 
-    return jax.lax.map(one, vectors)
+
+@partial(jax.jit, static_argnames=("model", "shape"))
+def _slopes(vectors: Array, spec: Spec, rows: Rows, *, model: Declared, shape: Structure) -> Array:
+    """Gradients of the log-likelihood, (vectors, parameters)."""
+    one = partial(_log_likelihood, spec=spec, rows=rows, model=model, shape=shape)
+    return jax.lax.map(jax.grad(one), vectors)
+
+
+def _log_likelihood(vector: Array, spec: Spec, rows: Rows, model: Declared, shape: Structure) -> Array:
+    return log_likelihood(model, shape, lifted(model, shape, vector, spec, rows).values, spec, rows)
 
 
 def _each_row(view: Visible, spec: Spec, shape: Structure, part: Part) -> tuple[np.ndarray, np.ndarray]:
     """Each row's log-likelihood at some free values, and its derivatives, (rows, columns), and itself at others, (rows,
     points); BLOCK rows at a time, for one program.
+
+    Derivatives are taken where free values are about 1 and, as in (y - w x)^2 a large x would hide y there, where they
+    are SMALL, so that each product of cells has a column in which it stands out.
     """
-    answers, u = [], some_values(POINTS + TOLD, view.size)
-    u = np.concatenate([u, some_values(TOLD, view.size, scales=6)])
+    answers, u = [], some_values(POINTS, view.size)
+    told = np.concatenate([some_values(TOLD, view.size, scales=scales) for scales in SCALES])
+    u = np.concatenate([u[:1], SMALL * u[:1], u[1:], told])
     for start in range(0, len(part.x), BLOCK):
         index = np.minimum(np.arange(start, start + BLOCK), len(part.x) - 1)
         block = part.take(index)
@@ -197,14 +219,14 @@ def _each_row(view: Visible, spec: Spec, shape: Structure, part: Part) -> tuple[
 
 @partial(jax.jit, static_argnames="free")
 def _looks(u: Array, spec: Spec, x: Array, seen: Array | None, y: Array, *, free: Callable) -> tuple[Array, Array]:
-    each = jax.vmap(free, in_axes=(None, None, 0, None if seen is None else 0, 0))
+    def of_all(one: Callable) -> Callable:
+        each = jax.vmap(one, in_axes=(None, None, 0, None if seen is None else 0, 0))
+        return lambda u: each(u, spec, x, seen, y)
 
-    def one(u: Array) -> Array:
-        return each(u, spec, x, seen, y)
-
-    values = jax.lax.map(one, u).T
-    columns = [values[:, :POINTS], jax.jacfwd(one)(u[0])]
+    first = jax.grad(free)
+    values = jax.lax.map(of_all(free), u).T
+    columns = [values[:, : POINTS + 1], *jax.lax.map(of_all(first), u[:2])]
     if u.shape[1] <= CURVED:
         upper = np.triu_indices(u.shape[1])
-        columns.append(jax.jacfwd(jax.jacfwd(one))(u[0])[:, *upper])
-    return jnp.concatenate(columns, axis=1), values[:, POINTS:]
+        columns += [second[:, *upper] for second in jax.lax.map(of_all(jax.jacfwd(first)), u[:2])]
+    return jnp.concatenate(columns, axis=1), values[:, POINTS + 1 :]

@@ -15,7 +15,7 @@ from .labels import name_classes, read_labels, read_response
 from .stream import is_stream, summarise
 from .structure import Structure, blank, structure
 from .summary import Summary
-from .table import Schema, check_columns, kinds_of
+from .table import EXTREME, Schema, check_columns, kinds_of
 
 
 def evidence(
@@ -44,6 +44,8 @@ def evidence(
     y = summary.few.y
     if summary.labels is None and summary.rows > 0 and np.all(y == y[0]):
         raise DataError(f"the response '{summary.target}' is {y[0]:g} in every row; there is nothing to explain.")
+    if summary.labels is None and summary.rows > 0 and np.abs(y).max() > EXTREME:
+        raise DataError(f"the response '{summary.target}' spans {y.min():g} to {y.max():g}; give it in another unit.")
     no_label = summary.labels is not None and np.all(summary.few.y < 0)
     if no_label and shape.has_y and not (shape.generative and shape.classes):
         raise DataError(f"{model.name} has no hidden label to sum out and needs y; give one for every row.")

@@ -35,6 +35,7 @@ MOVES = {"reshape", "broadcast_in_dim", "squeeze", "transpose", "slice", "rev", 
 MOVES |= {"stop_gradient", "concatenate", "stack", "split", "pad", "convert_element_type", "optimization_barrier"}
 SUMS = MOVES | {"add", "add_any", "sub", "reduce_sum", "cumsum"}
 PRODUCTS = {"mul", "dot_general"}
+POLYNOMIAL = "polynomial"  # of x, with coefficients a_0, a_1, ...
 CHOOSES: dict[str, Callable[[list], tuple[list, list]]] = {  # of operands: the values, and what says which, or where
     "select_n": lambda of: (of[1:], of[:1]),
     "gather": lambda of: (of[:1], of[1:]),
@@ -68,6 +69,8 @@ def form_of(equation: Any, forms: list[Form], dtypes: list[Any]) -> Form | None:
         return total(forms)._replace(theta=theta, single=moved and forms[0].single)
     if name in PRODUCTS:
         return product(*forms)._replace(theta=theta, single=name == "mul" and not theta and all(map(_single, forms)))
+    if name == POLYNOMIAL:
+        return _horner(*forms)._replace(theta=theta)
     if theta and name in ENTRYWISE:
         return BY_CATEGORY
     if name in ("integer_pow", "square") and not forms[0].single:
@@ -116,6 +119,8 @@ def _of_cells(equation: Any, forms: list[Form]) -> Form:
         return total(forms)
     if name in PRODUCTS:
         return product(*forms)
+    if name == POLYNOMIAL:
+        return _horner(*forms)
     if name in ("integer_pow", "square") and equation.params.get("y", 2) >= 0:
         return _power(forms[0], equation.params.get("y", 2))
     if name == "div" and forms[1] == CONSTANT:
@@ -147,6 +152,13 @@ def total(forms: Sequence[Form]) -> Form:
 def product(one: Form, other: Form) -> Form:
     mixed = max(_plus(one.mixed, other.mixed), _plus(one.mixed, other.alone), _plus(one.alone, other.mixed))
     return Form(_plus(one.alone, other.alone), mixed)
+
+
+def _horner(x: Form, *coefficients: Form) -> Form:
+    result = coefficients[-1]
+    for coefficient in coefficients[-2::-1]:
+        result = total([product(result, x), coefficient])
+    return result
 
 
 def _power(form: Form, power: int) -> Form:

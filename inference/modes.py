@@ -64,29 +64,55 @@ def search(
     if few is not problem.rows:
         ends = _on_all_rows(problem, ends, scale, part, **target)
     best = max(ends, key=lambda climbed: climbed[1])
-    mode = find_mode(best[0], scale, problem.spec, problem.rows, few, **target)
-    if problem.tells_apart_at(mode.vector):
+    mode, again = _mode_or_rows(problem, best[0], scale, few, **target)
+    if again:
         return search(problem, seed, prior=prior, jacobian=jacobian, every=every)
     return mode, [vector for vector, value in ends if value > mode.value - NEAR]
+
+
+def _mode_or_rows(
+    problem: "Problem", start: np.ndarray, scale: np.ndarray, few: Rows, **target: object
+) -> tuple[Mode | None, bool]:
+    """The mode, and whether all rows came back, as few that stand for them are not exact enough there, or have none."""
+    try:
+        mode = find_mode(start, scale, problem.spec, problem.rows, few, **target)
+    except NoMaximumError as error:
+        if not (problem.rounds and problem.own.in_memory):
+            raise
+        problem.bring_back(f"fewer have no mode in float64 ({error})")
+        return None, True
+    return mode, problem.rounds and problem.tells_apart_at(mode.vector, _widths(problem, mode, scale, **target))
+
+
+def _widths(problem: "Problem", mode: Mode, scale: np.ndarray, **target: object) -> np.ndarray:
+    """About ``whitening``, of any function that has a mode: no wider than the prior where there is no curvature."""
+    hessian = hessian_at(mode.vector, problem.spec, problem.rows, scale=scale, **target)
+    spread = np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1.0))
+    curvature, axes = np.linalg.eigh(hessian / np.outer(spread, spread))
+    return scale[:, None] * axes / np.sqrt(np.maximum(np.abs(curvature), 1e-12)) / spread[:, None]
 
 
 def few_rows(problem: "Problem") -> tuple[Rows, float]:
     """The rows on which climbs are made, and how many rows each stands for, at least 1."""
     # Rows that are spread over devices lie in no one place; the sample stands for them.
-    few = problem.few if problem.rows.blocks > 1 else _some(problem.rows)
+    few = problem.few if problem.rows.blocks > 1 else _some(problem.rows, whole=problem.compressed)
     return few, max(1.0, problem.rows.x.shape[0] / few.x.shape[0])
 
 
-def _some(rows: Rows) -> Rows:
-    """FEW rows of a kind, known or hidden label, where there are more of it; their weights stand for all."""
+def _some(rows: Rows, *, whole: bool) -> Rows:
+    """FEW rows of a kind, known or hidden label, where there are more of it; their weights stand for all.
+
+    whole: all whose label is known, as each stands for other rows already, some with a negative weight.
+    """
     known, hidden = counts(rows)
-    if max(known, hidden) <= FEW:
+    most = (known if whole else FEW, FEW)
+    if known <= most[0] and hidden <= most[1]:
         return rows
     every = np.ones(known + hidden) if rows.weights is None else np.asarray(rows.weights)
     rng, index, weights = np.random.default_rng(0), [], []
-    for kind in (np.arange(known), known + np.arange(hidden)):
-        there = kind[every[kind] > 0]  # rows that pad a table stand for none
-        kept = np.sort(rng.choice(there, size=min(len(there), FEW), replace=False)) if len(there) else there
+    for kind, size in zip((np.arange(known), known + np.arange(hidden)), most, strict=True):
+        there = kind[every[kind] != 0]  # rows that pad a table stand for none
+        kept = np.sort(rng.choice(there, size=min(len(there), size), replace=False)) if len(there) else there
         index.append(kept)
         weights.append(every[kept] * (len(there) / max(len(kept), 1)))
     return replace(take(rows, np.concatenate(index)), weights=np.concatenate(weights))
@@ -197,6 +223,7 @@ def _pretended(
     from threadpoolctl import ThreadpoolController
 
     x, known = np.asarray(few.x), np.asarray(few.y)
+    weights = None if few.weights is None else np.maximum(few.weights, 0.0)  # stand-ins may have negative ones
     classes = problem.shape.classes
     controller = ThreadpoolController()
     target = {"prior": True, "jacobian": True, **problem.keywords}
@@ -215,7 +242,7 @@ def _pretended(
         view = x if i % 2 else x / width
         clusters = KMeans(classes, n_init=1, random_state=seed + i)
         with controller.limit(limits=1):  # threads cost more than they bring for so few rows
-            labels = column if column is not None else clusters.fit_predict(view, sample_weight=few.weights)
+            labels = column if column is not None else clusters.fit_predict(view, sample_weight=weights)
         column = None
         named = known if len(known) else next(iter(labelings), labels)
         # Clusters take the names of the labels that are known, or of the first start's clusters.

@@ -61,6 +61,22 @@ def mean_rows(of: Moments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return of.mean[there], there, of.count[there]
 
 
+def whole_rows(of: Moments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """1 + D rows a group with its mean, of whole numbers, for a likelihood that is linear in a row and knows no others.
+
+    The mean rounded down, whose weight may be negative, and D times one more in a column.
+    """
+    there = np.flatnonzero(of.count > 0)
+    columns = of.mean.shape[1]
+    low = np.floor(of.mean[there])
+    above = of.mean[there] - low
+    rows = np.concatenate([low, *(low + one for one in np.eye(columns))])
+    shares = np.concatenate([1 - above.sum(axis=1), above.T.ravel()])
+    used = shares != 0
+    weights = np.tile(of.count[there], 1 + columns) * shares
+    return rows[used], np.tile(there, 1 + columns)[used], weights[used]
+
+
 def spread_rows(of: Moments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Two rows a group, m - s and m + s: the same means and variances of each column."""
     there = np.flatnonzero(of.count > 0)

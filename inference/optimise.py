@@ -24,6 +24,7 @@ LARGEST = 2_000  # parameters up to which the whole Hessian takes over where con
 CLOSE, OPEN = 1e-6, 1e-4  # nats still to gain from which on a mode has a warning, and is none
 COARSE = 0.05  # nats of rounding error up to which the log density is a curve
 FLAT = 1e-14  # of the greatest curvature, parameters scaled alike, below which there is none
+LEAST = 1e-25  # likewise, of one parameter alone, whose curvature the rounding errors of others do not touch
 NOTHING = 1e-9  # nats, a gain after which no other is looked for
 WORKING_SET = 2**17  # numbers a block of rows makes, labels x features of a row: what stays in a processor's cache
 
@@ -147,9 +148,12 @@ class Mode:
         )
 
 
-def hessian_at(vector: np.ndarray, spec: Spec, rows: Rows, **target: object) -> np.ndarray:
-    """The Hessian of minus the log density at an unconstrained vector."""
-    return np.asarray(_hessian(jnp.asarray(vector), jnp.eye(vector.size), jnp.ones(vector.size), spec, rows, **target))
+def hessian_at(
+    vector: np.ndarray, spec: Spec, rows: Rows, scale: np.ndarray | None = None, **target: object
+) -> np.ndarray:
+    """The Hessian of minus the log density at an unconstrained vector, in units of ``scale``."""
+    scale = np.ones(vector.size) if scale is None else scale
+    return np.asarray(_hessian(jnp.asarray(vector / scale), jnp.eye(vector.size), scale, spec, rows, **target))
 
 
 def climb(
@@ -226,7 +230,7 @@ class _Objective:
         drown in the rounding errors of others: of columns that are nearly copies, say. 0 is what is weaker than FLAT.
         """
         axes = np.eye(u.size)
-        for least, none in ((1e-9, 1e-9), (FLAT, 0.03)):
+        for least, none in ((LEAST, 1e-9), (FLAT, 0.03)):
             hessian = self.hessian(u, axes, rows)
             diagonal = np.abs(np.diagonal(hessian))
             width = 1 / np.sqrt(np.maximum(diagonal, least * max(diagonal.max(), 1e-9)))

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .compress import HARMLESS, Compressed, compress
+from .compress import Compressed, compress
 from .declare import declare
 from .devices import shared, spread
 from .errors import DataError, FitWarning, ModelError
@@ -19,7 +19,7 @@ from .evidence import evidence
 from .fit import Fit
 from .joint import Rows, lay_out, padded, take
 from .room import make_room
-from .structure import count, structure
+from .structure import structure
 from .summary import Part, Summary, joined
 from .support import refuse_parts
 from .table import Schema, missing_feature
@@ -33,6 +33,8 @@ from .target import (
 
 PROPOSAL = "log_prior_over_normal"  # in sample_stats, of fits that draw from a normal
 CHECKS = 6  # parameters at which exactness is checked
+LOOKS = 4  # places around the mode, likewise
+HARMLESS = 1e-3  # nats a width of the posterior by which few rows may miss the slope of the log-likelihood there
 NEIGHBOURS = 1_000  # first rows that are looked at together, to see whether they see each other
 PRIOR_DRAWS = 262  # for scales and starting points, CHECKS among them
 LOADED = 1 << 31  # bytes up to which a table that was streamed is loaded, where its likelihood needs every row
@@ -102,24 +104,29 @@ class Problem:
         else:
             self.rows = every if self.reads_table else padded(every)
 
-    def tells_apart_at(self, mode: np.ndarray) -> bool:
-        """Whether the arithmetic tells the few rows, near the mode, from those they stand for, which then come back."""
+    @property
+    def rounds(self) -> bool:
+        """Whether few rows stand for all that are not these themselves, so that arithmetic may tell them apart."""
+        return self._nats_off is not None
+
+    def tells_apart_at(self, mode: np.ndarray, widths: np.ndarray) -> bool:
+        """Whether the arithmetic tells the few rows, near the mode, from those they stand for, which then come back.
+
+        widths: a matrix L, L L' about the posterior's covariance. Slopes are looked at at the mode, and at others that
+        are one and three widths away from it.
+        """
         if self._nats_off is None:
             return False
-        draws, start, off = self.prior_draws(0), 0, 0.0
-        away = draws[CHECKS] - np.median(draws, axis=0)
-        # Along one site after the other, as one may be known far better than another, and in steps down to 1e-10.
-        for _, site in self.shape.sites:
-            along, start = slice(start, start + count(site.free)), start + count(site.free)
-            for least in (CHECKS - 1, 2 * (CHECKS - 1)):
-                near = np.tile(mode, (CHECKS, 1))
-                near[1:, along] += 10.0 ** (np.arange(CHECKS - 1) - least)[:, None] * away[along]
-                off = max(off, self._nats_off(near))
+        steps = np.random.default_rng(0).normal(size=(LOOKS, len(mode))) * np.resize([1.0, 3.0], LOOKS)[:, None]
+        off = self._nats_off(np.concatenate([mode[None], mode + steps @ widths.T]), widths)
         if off <= HARMLESS:
             return False
-        said = f"all {self.summary.rows} rows: near the mode, fewer are {off:.1g} nats off in float64"
-        self._place(Compressed(None, self.summary, True, said))
+        self.bring_back(f"near the mode, fewer are {off:.1g} nats off in float64")
         return True
+
+    def bring_back(self, why: str) -> None:
+        """All rows in place of the few that stand for them."""
+        self._place(Compressed(None, self.summary, True, f"all {self.summary.rows} rows: {why}"))
 
     @property
     def keywords(self) -> dict[str, Any]:

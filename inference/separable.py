@@ -18,6 +18,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro
 from jax import Array
 from jax.extend.core import ClosedJaxpr, Literal
 from numpyro import handlers
@@ -68,13 +69,15 @@ class Visible:
     """What a log-likelihood sees of a row.
 
     degree: of the polynomial in its cells, ALL where it is none.
-    masked: whether it is told which cells are missing. size: how many free values stand for the functions of theta.
+    masked: whether it is told which cells are missing. guarded: whether some rows inside the supports that it declares
+    are none to it, too. size: how many free values stand for the functions of theta.
     free: log-likelihood of a row, ``free(u, spec, x, seen, y)``, where these are u, which are positive; without
     ``guards``, of one outside the support, too.
     """
 
     degree: float
     masked: bool
+    guarded: bool
     size: int
     free: Callable[..., Array]
 
@@ -93,25 +96,31 @@ def visible(
     y = np.zeros((), int) if shape.classes else np.zeros(())
     seen = np.ones(features, dtype=bool) if missing else None
 
-    def row(values: dict, spec: Spec, x: Array, seen: Array | None, y: Array) -> Array:
-        return sum(row_terms(model, handlers.substitute(data=values), spec, x, seen, y).values())
-
     cells = np.zeros(features), seen, y
     forms = [*[THETA] * len(values), *[CONSTANT] * len(jax.tree.leaves(spec)), CELL]
     forms += [CELL if missing == "by row" else CONSTANT] if missing else []
     forms += [CONSTANT if shape.classes else CELL]
-    program = jax.make_jaxpr(row)(values, spec, *cells)
-    inputs = [Node(var.aval, form) for var, form in zip(program.jaxpr.invars, forms, strict=True)]
-    (out,) = _inlined(program, inputs)
+
+    def read() -> tuple[list[Node], Node]:
+        def row(values: dict, spec: Spec, x: Array, seen: Array | None, y: Array) -> Array:
+            return sum(row_terms(model, handlers.substitute(data=values), spec, x, seen, y).values())
+
+        program = jax.make_jaxpr(row)(values, spec, *cells)
+        inputs = [Node(var.aval, form) for var, form in zip(program.jaxpr.invars, forms, strict=True)]
+        return inputs, _inlined(program, inputs)[0]
+
+    inputs, out = read()
     if out.form is None:
         return None
+    with numpyro.validation_enabled(False):
+        guarded = read()[1].guarded
     size = _place_free(out)
 
     def free(u: Array, *given: Any, guards: bool = True) -> Array:
         leaves = zip(inputs[len(values) :], jax.tree.leaves(given), strict=True)
         return _evaluated(out, {id(node): leaf for node, leaf in leaves}, u, guards)
 
-    return Visible(out.form.mixed, bool(missing), size, free)
+    return Visible(out.form.mixed, bool(missing), guarded, size, free)
 
 
 def crossed(view: Visible, spec: Spec, classes: int | None) -> bool:

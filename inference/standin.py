@@ -46,6 +46,17 @@ def from_moments(
     return joined([few, *(part.take(np.flatnonzero(part.y < 0)) for part in summary.parts())])
 
 
+def few_different(summary: Summary) -> bool:
+    """Whether, as the sample tells, at most half of the rows are different from one another, and MOST.
+
+    Of m rows from N equally frequent ones, m^2 / 2 N pairs are alike, about (the birthday problem).
+    """
+    rows, different = len(summary.sample.x), len(_different(summary.sample).x)
+    if rows < summary.rows:
+        different = rows**2 / (2 * max(rows - different, 0.5))
+    return different <= min(MOST, summary.rows / 2)
+
+
 def counted(summary: Summary) -> Part | None:
     """Each different row once, weighted by how often it occurs: what any likelihood of independent rows sees.
 
@@ -99,20 +110,22 @@ def reweighted(each: Callable[[Part], Looks], few: Part, count: int, summary: Su
         if features[k] is None:
             return None
         candidates[k], sums[k] = (own, *features[k](*each(own))), 0.0
+    if not features:
+        return None
     for block in _blocks(summary.parts()):
-        label = _labels(block)
+        told = np.isin(_labels(block), list(features))  # of others there are too few rows; they stay
+        rare += [block.take(np.flatnonzero(~told))] if not told.all() else []
+        block = block.take(np.flatnonzero(told))
+        label, looks = _labels(block), each(block) if len(block.x) else ()
         for k in np.unique(label):
-            new = block.take(np.flatnonzero(label == k))
-            if k not in features:  # too few rows to tell their features; they stay
-                rare.append(new)
-                continue
-            seen, made_up = features[k](*each(new))
+            own = np.flatnonzero(label == k)
+            new, (seen, made_up) = block.take(own), features[k](*(look[own] for look in looks))
             if not made_up.all():
                 rare.append(new.take(np.flatnonzero(~made_up)))
             weights = np.ones(len(new.x)) if new.weights is None else new.weights
             sums[k] = sums[k] + weights[made_up] @ seen[made_up]
     kept = [_with_sums(*candidates[k], sums[k]) for k in candidates]
-    return joined(kept + rare) if kept else None
+    return joined(kept + rare)
 
 
 def _features(derivatives: np.ndarray, values: np.ndarray, most: int) -> Callable[..., Looks] | None:
@@ -142,21 +155,26 @@ def _features(derivatives: np.ndarray, values: np.ndarray, most: int) -> Callabl
 
     every, values = values, values[:, told]
     level, spread = values.mean(axis=0), np.maximum(values.std(axis=0), np.finfo(float).tiny)
+    rounded = 8 * np.finfo(float).eps * np.abs(level) / spread
     made_of, *_ = np.linalg.lstsq(placed(derivatives)[0], (values - level) / spread)
 
     def features(derivatives: np.ndarray, values: np.ndarray) -> Looks:
         along, made_up = placed(derivatives)
         finite = np.isfinite(values[:, told]).all(axis=1)
         away = np.where(finite[:, None], (values[:, told] - level) / spread, 0.0)
-        return along, made_up & finite & _near(along @ made_of, away)
+        return along, made_up & finite & _near(along @ made_of, away, rounded)
 
     return features if features(derivatives, every)[1].all() else None
 
 
-def _near(made: np.ndarray, given: np.ndarray) -> np.ndarray:
-    """Whether rows are what they are made up to be, column by column, but for what rounding takes from large rows."""
+def _near(made: np.ndarray, given: np.ndarray, rounded: np.ndarray | float = 0.0) -> np.ndarray:
+    """Whether rows are what they are made up to be, column by column, but for what rounding takes from large rows.
+
+    rounded: what it takes from all rows of each column.
+    """
     largest = np.abs(given).max(axis=1, initial=0.0, keepdims=True)
-    return np.all(np.abs(made - given) <= LEFT * np.maximum(np.abs(given), 1.0) + ROUNDING * largest, axis=1)
+    most = LEFT * np.maximum(np.abs(given), 1.0) + ROUNDING * largest + rounded
+    return np.all(np.abs(made - given) <= most, axis=1)
 
 
 def _with_sums(own: Part, seen: np.ndarray, made_up: np.ndarray, sums: np.ndarray) -> Part:

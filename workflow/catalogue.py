@@ -58,7 +58,15 @@ def page() -> str:
         f"A regression takes a hypothesis: {', '.join(HYPOTHESES)}. `gaussian_mixture`, `linear_discriminant` and "
         f"`quadratic_discriminant` take a covariance: {', '.join(COVARIANCES)}.",
     ]
-    return "\n\n".join(["\n".join(lines), *map(entry, ZOO)]) + "\n"
+    others = [name for name in proofs["oracles"] if name not in ZOO]
+    own = [
+        "## Models of one's own",
+        "",
+        "Model functions that the tests write out, which the zoo has not, by NUTS against posteriors that are known:",
+        "",
+        *(f"- {name}: {line}" for name in others for line in _oracles(proofs, name)),
+    ]
+    return "\n\n".join(["\n".join(lines), *map(entry, ZOO), "\n".join(own)]) + "\n"
 
 
 def shape_of(exhibit: Exhibit) -> Structure:

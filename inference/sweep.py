@@ -13,6 +13,7 @@ from scipy import sparse
 from .arithmetic import one_blas_thread
 from .moments import Moments, outer
 
+OVERFLOWS = np.errstate(over="ignore", invalid="ignore")  # cells whose squares leave float64 are refused by their size
 BLOCK = 16_384  # rows at a time: with 20 columns, what a core's cache holds
 FOLD = 64  # rows of a block that are compared at once for its extremes
 FAR = 100.0  # standard deviations of a group from its origin at which sums of squares are taken again
@@ -38,6 +39,7 @@ class TooManyPatterns(Exception):
     """Rows miss so many different combinations of columns that groups would be no fewer than rows."""
 
 
+@OVERFLOWS
 def one_pass(
     parts: list[np.ndarray], label: np.ndarray, labels: int, weights: np.ndarray | None, *, full: bool
 ) -> Pass:
@@ -141,6 +143,7 @@ def _where(parts: list[np.ndarray], of_blocks: np.ndarray, arg: Callable) -> np.
     return np.array(rows)
 
 
+@OVERFLOWS
 def _of_block(
     parts: list[np.ndarray], label: np.ndarray, weights: np.ndarray | None, origin: Origins, full: bool, start: int
 ) -> tuple[dict[bytes, Sums], np.ndarray, np.ndarray]:

@@ -67,6 +67,7 @@ SEEN = {
     "theta in single precision": (normal(lambda x, a, b: a + b.astype(jnp.float32) * x), 2),
     "counts by level and exposure": (other(lambda x, a, b: dist.Poisson(jnp.stack([a, a])[x.astype(int)] * x)), ALL),
     "counts by the logarithm of an exposure": (other(lambda x, a, b: dist.Poisson(jnp.exp(b + jnp.log(x)))), ALL),
+    "Horner's rule": (normal(lambda x, a, b: jnp.polyval(jnp.stack([a, b, a]), x)), 4),
     "a width alone": (other(lambda x, a, b: dist.Normal(0.0 * x, a)), 2),
     "a cap on some rows": (normal(lambda x, a, b: jnp.minimum(a, jnp.where(x == 1, b, jnp.inf))), None),
     "counts without columns": (other(lambda x, a, b: dist.Poisson(a * jnp.ones_like(x))), 1),
@@ -250,6 +251,40 @@ def test_a_row_that_the_model_excludes_is_not_passed_over(compress):
     y[777] = 11.0
     with pytest.raises(NoMaximumError, match="finite at no start"):
         map_estimate(model, x, y, compress=compress)
+
+
+class Below(dist.Distribution):
+    """Normal(mean, sd), but no row may have ok = 0: a rule of the user's own, which the support does not tell."""
+
+    support = dist.constraints.real
+
+    def __init__(self, mean, sd, ok):
+        self.m, self.s, self.ok = mean, sd, ok
+        super().__init__(jnp.shape(mean))
+
+    def log_prob(self, value):
+        return jnp.where(self.ok, dist.Normal(self.m, self.s).log_prob(value), -jnp.inf)
+
+    def sample(self, key, sample_shape=()):
+        return self.m + jax.random.normal(key, sample_shape + self.batch_shape)
+
+
+@pytest.mark.parametrize("row", [770, 777])
+def test_a_row_that_a_rule_excludes_is_not_passed_over(row):
+    """Row 777 is in the sample of 5,000, row 770 is not, and neither is extreme in a column."""
+
+    def model(x, y=None):
+        a, b = sample("a", dist.HalfNormal(1.0)), sample("b", dist.Normal(0.0, 1.0))
+        sample("y", Below(b * x[:, 0], a, x[:, 1] * x[:, 2] < 9), obs=y)
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(20_000, 3))
+    x[x[:, 1] * x[:, 2] >= 9, 1] = 0
+    y = 1 + 2 * x[:, 0] + rng.normal(size=20_000)
+    assert len(map_estimate(model, x, y).params) == 2
+    x[row, 1:] = -3.05
+    with pytest.raises(NoMaximumError):
+        map_estimate(model, x, y)
 
 
 def test_more_hits_than_tries_are_not_passed_over():

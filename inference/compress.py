@@ -30,7 +30,7 @@ from .target import lifted, log_likelihood
 
 EXACT = 1e-9  # relative error of a difference of two log-likelihoods that counts as none
 CURVED = 40  # free values up to which second derivatives are looked at, too
-THROUGH = 700  # free values up to which derivatives are looked at at all
+THROUGH = 700  # free values, or columns, up to which derivatives, or means in whole numbers, are looked at at all
 POINTS = 17  # free values at which features are made
 SMALL = 1e-9  # of free values, so small that what they are multiplied with is nothing beside what stands alone
 TOLD = 4  # free values, as many of each of SCALES, at which it is told whether these make up all
@@ -88,11 +88,9 @@ def compress(
             summary = summary.with_covariances()
         if len(few.x) < count:
             small = kind(summary)
-            if (
-                small is None
-                or 2 * len(small.x) > count
-                or _leaves_the_support(likelihoods, vectors, values, lay(small))
-            ):
+            if small is None or 2 * len(small.x) > count:
+                continue
+            if _leaves_the_support(likelihoods, vectors, values, lay(small)):
                 continue
         where = "" if len(few.x) == count else f" on {len(few.x)} of them"
         said = f"{count} rows as {len(small.x)}, {name}: exact to {max(errors[-1], 1e-16):.1g}{where}"
@@ -125,11 +123,7 @@ def _kinds(
     # Moments do not tell a row that the model excludes; where it is not refused by name, rows are looked at.
     known = are_known(model, shape, spec.features, spec.classes, spec.kinds)
     if view is not None and view.degree <= 2 and known and not view.guarded:
-        linear = view.degree <= 1
-        for name in (MEAN, WHOLE) if linear else (COVARIANCE,) if crossed(view, spec, shape.classes) else (SPREAD,):
-            kinds[name] = partial(from_moments, GROUPWISE[name], shape)
-        if spec.features > THROUGH:
-            kinds.pop(WHOLE, None)
+        kinds |= {name: partial(from_moments, GROUPWISE[name], shape) for name in _moments(view, spec, shape)}
     if few_different(summary):
         kinds[COUNTED] = counted
     view = _view(model, shape, spec, summary, "by row")
@@ -137,6 +131,13 @@ def _kinds(
         each = partial(_each_row, view, spec, shape)
         kinds["some of the rows, reweighted"] = partial(reweighted, each, summary.few, summary.rows)
     return kinds
+
+
+def _moments(view: Visible, spec: Spec, shape: Structure) -> tuple[str, ...]:
+    """Which moments a likelihood of degree two at most sees."""
+    if view.degree > 1:
+        return (COVARIANCE,) if crossed(view, spec, shape.classes) else (SPREAD,)
+    return (MEAN, WHOLE) if spec.features <= THROUGH else (MEAN,)  # of a mean in whole numbers, rows are many
 
 
 def _padded_like(rows: Rows, like: Rows) -> Rows:

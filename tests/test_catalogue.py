@@ -17,6 +17,12 @@ def test_the_page_is_up_to_date():
     assert PAGE.read_text(encoding="utf-8") == page(), f"run {REMADE} --page"
 
 
+def test_every_reference_posterior_is_on_the_page():
+    known = sorted(file.stem for file in (Path(__file__).parent / "posteriordb").glob("*.json"))
+    assert len(known) == 10
+    assert [name for name in known if f"posteriordb, {name}" not in page()] == []
+
+
 @pytest.mark.parametrize("name", ZOO)
 def test_every_model_is_proved(name):
     """A log joint by hand, and calibration by NUTS over enough simulations that a wrong scale would show."""

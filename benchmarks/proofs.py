@@ -42,9 +42,8 @@ VARIANTS = {
 }
 
 
-def oracles() -> dict[str, list[dict]]:
+def oracles(files: list[Path]) -> dict[str, list[dict]]:
     """What the tests measured: model -> its oracles, each with the largest error and its limit."""
-    files = sorted((HOME / "tests").glob("test_*.py"))
     measuring = [str(file) for file in files if re.search(r"\bproved\b", file.read_text())]
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder) / "oracles.json"
@@ -83,6 +82,7 @@ def main() -> None:
     parser.add_argument("--simulations", type=int, default=SIMULATIONS)
     parser.add_argument("--no-calibration", action="store_true", help="measure oracles alone")
     parser.add_argument("--no-tests", action="store_true", help="keep the oracles as they are")
+    parser.add_argument("--tests", nargs="*", type=Path, metavar="FILE", help="measure the oracles of these files only")
     parser.add_argument("--page", action="store_true", help="measure nothing, and write the page anew")
     given = parser.parse_args()
     unknown = set(given.models) - set(ZOO) - set(VARIANTS)
@@ -90,20 +90,26 @@ def main() -> None:
         parser.error(f"there is no model {', '.join(sorted(unknown))}")
     if not given.page:
         measured = [] if given.no_calibration else given.models or [*ZOO, *VARIANTS]
-        measure(measured, given.simulations, not given.no_tests)
+        every = sorted((HOME / "tests").glob("test_*.py"))
+        measure(measured, given.simulations, [] if given.no_tests else given.tests or every, some=bool(given.tests))
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(page(), encoding="utf-8")
     print(f"written: {PROOFS.relative_to(HOME)}, {PAGE.relative_to(HOME)}")
 
 
-def measure(names: list[str], simulations: int, tests: bool) -> None:
+def measure(names: list[str], simulations: int, tests: list[Path], *, some: bool) -> None:
+    """some: whether these tests are not all, so that what others measured before is kept."""
     keep_compiled_programs()
     proofs: dict[str, Any] = json.loads(PROOFS.read_text()) if PROOFS.exists() else {}
     proofs["versions"] = {library: version(library) for library in LIBRARIES}
     proofs["python"] = ".".join(map(str, sys.version_info[:3]))
     proofs |= {"seed": SEED, "rows": ROWS}
     if tests:
-        proofs["oracles"] = oracles()
+        known = proofs.get("oracles", {}) if some else {}
+        for model, new in oracles(tests).items():
+            kept = {one["oracle"]: one for one in (*known.get(model, []), *new)}
+            known[model] = [kept[oracle] for oracle in sorted(kept)]
+        proofs["oracles"] = dict(sorted(known.items()))
         PROOFS.write_text(json.dumps(proofs, indent=1) + "\n")
     for name in names:
         for found in calibration(name, ZOO.get(name) or VARIANTS[name], simulations):

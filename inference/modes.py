@@ -64,29 +64,31 @@ def search(
     if few is not problem.rows:
         ends = _on_all_rows(problem, ends, scale, part, **target)
     best = max(ends, key=lambda climbed: climbed[1])
-    mode, again = _mode_or_rows(problem, best[0], scale, few, **target)
-    if again:
+    mode = _mode_or_rows(problem, best[0], scale, few, **target)
+    if mode is None:
         return search(problem, seed, prior=prior, jacobian=jacobian, every=every)
     return mode, [vector for vector, value in ends if value > mode.value - NEAR]
 
 
-def _mode_or_rows(
-    problem: "Problem", start: np.ndarray, scale: np.ndarray, few: Rows, **target: object
-) -> tuple[Mode | None, bool]:
-    """The mode, and whether all rows came back, as few that stand for them are not exact enough there, or have none."""
+def _mode_or_rows(problem: "Problem", start: np.ndarray, scale: np.ndarray, few: Rows, **target: object) -> Mode | None:
+    """The mode; None where all rows came back, as few that stand for them are not exact enough there, or have none."""
     try:
         mode = find_mode(start, scale, problem.spec, problem.rows, few, **target)
     except NoMaximumError as error:
         if not (problem.rounds and problem.own.in_memory):
             raise
         problem.bring_back(f"fewer have no mode in float64 ({error})")
-        return None, True
-    return mode, problem.rounds and problem.tells_apart_at(mode.vector, _widths(problem, mode, scale, **target))
+        return None
+    if problem.rounds and problem.tells_apart_at(mode.vector, _widths(problem, mode, scale, **target)):
+        return None
+    return mode
 
 
 def _widths(problem: "Problem", mode: Mode, scale: np.ndarray, **target: object) -> np.ndarray:
     """About ``whitening``, of any function that has a mode: no wider than the prior where there is no curvature."""
     hessian = hessian_at(mode.vector, problem.spec, problem.rows, scale=scale, **target)
+    if not np.all(np.isfinite(hessian)):
+        return np.diag(scale)
     spread = np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1.0))
     curvature, axes = np.linalg.eigh(hessian / np.outer(spread, spread))
     return scale[:, None] * axes / np.sqrt(np.maximum(np.abs(curvature), 1e-12)) / spread[:, None]

@@ -19,13 +19,14 @@ from jax import Array
 
 from ..models.spec import Spec
 from .declare import Declared
+from .forms import ALL
 from .joint import Rows, counts, lay_out, padded
 from .moments import mean_rows, sigma_points, spread_rows, whole_rows
 from .separable import Visible, crossed, some_values, visible
 from .standin import BLOCK, counted, few_different, from_moments, reweighted
 from .structure import Structure
 from .summary import Part, Summary, summary_of
-from .support import are_known
+from .support import are_known, are_of_a_library
 from .target import lifted, log_likelihood
 
 EXACT = 1e-9  # relative error of a difference of two log-likelihoods that counts as none
@@ -120,9 +121,7 @@ def _kinds(
 ) -> dict[str, Callable[[Summary], Part | None]]:
     """Ways to make few rows of a summary that are proved to be exact, the one with the fewest first."""
     view, kinds = _view(model, shape, spec, summary), {}
-    # Moments do not tell a row that the model excludes; where it is not refused by name, rows are looked at.
-    known = are_known(model, shape, spec.features, spec.classes, spec.kinds)
-    if view is not None and view.degree <= 2 and known and not view.guarded:
+    if view is not None and view.degree <= 2 and _has_each_row(view, model, shape, spec):
         kinds |= {name: partial(from_moments, GROUPWISE[name], shape) for name in _moments(view, spec, shape)}
     if few_different(summary):
         kinds[COUNTED] = counted
@@ -131,6 +130,17 @@ def _kinds(
         each = partial(_each_row, view, spec, shape)
         kinds["some of the rows, reweighted"] = partial(reweighted, each, summary.few, summary.rows)
     return kinds
+
+
+def _has_each_row(view: Visible, model: Declared, shape: Structure, spec: Spec) -> bool:
+    """Whether no row that comes to a fit is excluded by the model, as moments would not tell.
+
+    Rows outside a support are refused by name. A distribution of the user's own may exclude others, by a guard or by
+    what it adds that does not depend on theta, unless that is a polynomial.
+    """
+    sizes = shape, spec.features, spec.classes, spec.kinds
+    everywhere = view.alone < ALL or are_of_a_library(model, *sizes)
+    return are_known(model, *sizes) and not view.guarded and everywhere
 
 
 def _moments(view: Visible, spec: Spec, shape: Structure) -> tuple[str, ...]:
@@ -175,10 +185,13 @@ def _leaves_the_support(likelihoods: Callable[..., Array], vectors: np.ndarray, 
 def _nats_off(
     slopes: Callable[..., Array], full: Rows, few: Rows, times: float, vectors: np.ndarray, widths: np.ndarray
 ) -> float:
-    """How far slopes at vectors, of as many rows as ``times`` the sample, are off along any column of ``widths``."""
-    a, b = (np.asarray(slopes(vectors, rows=rows)) for rows in (full, few))
-    there = np.isfinite(a).all(axis=1)
-    off = times * np.abs((a - b)[there] @ widths)
+    """How far slopes at vectors, of as many rows as ``times`` the sample, are off along any column of ``widths``.
+
+    But for an EXACT share of slopes, which far from the mode are large.
+    """
+    a, b = (times * np.asarray(slopes(vectors, rows=rows)) for rows in (full, few))
+    a, b = (part[np.isfinite(a).all(axis=1)] @ widths for part in (a, b))
+    off = np.abs(a - b).max(axis=1, initial=0.0) - EXACT * np.abs(a).max(axis=1, initial=0.0)
     return float(off.max(initial=0.0)) if np.isfinite(off).all() else np.inf
 
 

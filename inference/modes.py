@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import jax
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+from scipy.sparse import dia_array, diags_array
 
-from .errors import NoMaximumError
+from .errors import NoMaximumError, PrecisionError
 from .joint import Rows, counts, take
-from .optimise import DENSE, Mode, check_effect, climb, find_mode, hessian_at, refuse_coarse, value_at
+from .optimise import DENSE, Mode, check_effect, climb, find_mode, hessian_at, hessian_times, refuse_coarse, value_at
 from .progress import bar
 from .target import log_target
 
@@ -26,6 +27,7 @@ TWINS = SAME / 20  # likewise, of modes that differ in the names of labels; clim
 NAMELESS = 2.0  # nats by which a climb may end higher with other names for the same labels, where names do not matter
 ALIKE = 0.995  # share of rows whose labels agree in two labelings that count as one
 CLOSE_BY = 0.03  # widths of the prior, likewise, between their places
+PROBES = 16  # products with a large Hessian, for its diagonal
 NEAR = 10.0  # nats below the best mode at which another one still is a place for chains to start
 
 Climbed = tuple[np.ndarray, float]  # where a climb ended, and the log density there
@@ -74,7 +76,7 @@ def _mode_or_rows(problem: "Problem", start: np.ndarray, scale: np.ndarray, few:
     """The mode; None where all rows came back, as few that stand for them are not exact enough there, or have none."""
     try:
         mode = find_mode(start, scale, problem.spec, problem.rows, few, **target)
-    except NoMaximumError as error:
+    except (NoMaximumError, PrecisionError) as error:
         if not (problem.rounds and problem.own.in_memory):
             raise
         problem.bring_back(f"fewer have no mode in float64 ({error})")
@@ -84,14 +86,22 @@ def _mode_or_rows(problem: "Problem", start: np.ndarray, scale: np.ndarray, few:
     return mode
 
 
-def _widths(problem: "Problem", mode: Mode, scale: np.ndarray, **target: object) -> np.ndarray:
-    """About ``whitening``, of any function that has a mode: no wider than the prior where there is no curvature."""
-    hessian = hessian_at(mode.vector, problem.spec, problem.rows, scale=scale, **target)
-    if not np.all(np.isfinite(hessian)):
-        return np.diag(scale)
-    spread = np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1.0))
-    curvature, axes = np.linalg.eigh(hessian / np.outer(spread, spread))
-    return scale[:, None] * axes / np.sqrt(np.maximum(np.abs(curvature), 1e-12)) / spread[:, None]
+def _widths(problem: "Problem", mode: Mode, scale: np.ndarray, **target: object) -> np.ndarray | dia_array:
+    """About ``whitening``, of any function that has a mode, but no wider than the prior; of many parameters a diagonal.
+
+    That diagonal is Hutchinson's (1990), of as many products with the Hessian as PROBES.
+    """
+    size = len(scale)
+    probes = np.eye(size) if size <= DENSE else np.random.default_rng(0).choice([-1.0, 1.0], (size, PROBES))
+    products = hessian_times(mode.vector, probes, scale, problem.spec, problem.rows, **target)
+    if not np.all(np.isfinite(products)):
+        return diags_array(scale)
+    if size > DENSE:
+        return diags_array(scale / np.sqrt(1 + np.abs((probes * products).mean(axis=1))))
+    spread = np.sqrt(1 + np.abs(np.diag(products)))
+    curvature, axes = np.linalg.eigh(products / np.outer(spread, spread))
+    axes = axes / spread[:, None]
+    return scale[:, None] * axes / np.sqrt(np.abs(curvature) + (axes**2).sum(axis=0))
 
 
 def few_rows(problem: "Problem") -> tuple[Rows, float]:

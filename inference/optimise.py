@@ -148,12 +148,17 @@ class Mode:
         )
 
 
-def hessian_at(
-    vector: np.ndarray, spec: Spec, rows: Rows, scale: np.ndarray | None = None, **target: object
+def hessian_at(vector: np.ndarray, spec: Spec, rows: Rows, **target: object) -> np.ndarray:
+    """The Hessian of minus the log density at an unconstrained vector."""
+    return hessian_times(vector, np.eye(vector.size), np.ones(vector.size), spec, rows, **target)
+
+
+def hessian_times(
+    vector: np.ndarray, axes: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, **target: object
 ) -> np.ndarray:
-    """The Hessian of minus the log density at an unconstrained vector, in units of ``scale``."""
-    scale = np.ones(vector.size) if scale is None else scale
-    return np.asarray(_hessian(jnp.asarray(vector / scale), jnp.eye(vector.size), scale, spec, rows, **target))
+    """The Hessian of minus the log density, in units of ``scale``, times the columns of a matrix."""
+    data = jnp.asarray(vector / scale), jnp.asarray(axes), jnp.asarray(scale), spec, rows
+    return np.asarray(_hessian(*data, **target)).T
 
 
 def climb(

@@ -69,14 +69,16 @@ class Visible:
     """What a log-likelihood sees of a row.
 
     degree: of the polynomial in its cells, ALL where it is none.
-    masked: whether it is told which cells are missing. guarded: whether some rows inside the supports that it declares
-    are none to it, too. size: how many free values stand for the functions of theta.
+    masked: whether it is told which cells are missing. alone: the degree of what does not depend on theta. guarded:
+    whether some rows inside the supports that it declares are none to it, too. size: how many free values stand for the
+    functions of theta.
     free: log-likelihood of a row, ``free(u, spec, x, seen, y)``, where these are u, which are positive; without
     ``guards``, of one outside the support, too.
     """
 
     degree: float
     masked: bool
+    alone: float
     guarded: bool
     size: int
     free: Callable[..., Array]
@@ -120,7 +122,7 @@ def visible(
         leaves = zip(inputs[len(values) :], jax.tree.leaves(given), strict=True)
         return _evaluated(out, {id(node): leaf for node, leaf in leaves}, u, guards)
 
-    return Visible(out.form.mixed, bool(missing), guarded, size, free)
+    return Visible(out.form.mixed, bool(missing), out.form.alone, guarded, size, free)
 
 
 def crossed(view: Visible, spec: Spec, classes: int | None) -> bool:

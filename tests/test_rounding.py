@@ -13,6 +13,7 @@ from bayeszoo.inference.problem import Problem
 from bayeszoo.inference.target import log_target
 from bayeszoo.models import (
     bernoulli_naive_bayes,
+    gaussian_naive_bayes,
     linear_regression,
     logistic_regression,
     multinomial_naive_bayes,
@@ -79,6 +80,42 @@ def test_what_few_rows_miss_near_the_mode_brings_all_back():
     fits = [laplace(model, x[:, None], y, compress=compress, draws=10) for compress in (True, False)]
     assert "near the mode, fewer are" in fits[0].compression
     np.testing.assert_array_equal(fits[0].params["w"], fits[1].params["w"])
+
+
+def test_few_rows_without_a_mode_bring_all_back():
+    """A cubic in raw dollars: its powers are alike to float64, and few rows have a density of 1e14 nats."""
+    rng = np.random.default_rng(2)
+    x = 1e5 * rng.lognormal(0, 0.7, size=(ROWS, 1))
+    y = 0.5 * (x[:, 0] / 1e5) ** 2 + rng.normal(size=ROWS)
+    fits = [laplace(partial(raw_polynomial, degree=3, wide=10.0), x, y, compress=some, draws=10) for some in (1, 0)]
+    assert "fewer have no mode in float64" in fits[0].compression
+    np.testing.assert_array_equal(fits[0].params["w"], fits[1].params["w"])
+
+
+def test_directions_that_are_flat_are_no_reason_for_all_rows():
+    """Columns of which one is the sum of two others, without a prior; and new rows, when the old ones are gone."""
+    x = RNG.normal(size=(ROWS, 4))
+    x[:, 3] = x[:, 0] + x[:, 1]
+    y = x[:, 0] + RNG.normal(size=ROWS)
+
+    def model(x, y=None):
+        w = sample("w", dist.Normal(0.0, 1.0).expand([4]).to_event(1))
+        sample("y", dist.Normal(x @ w, sample("s", dist.HalfNormal(2.0))), obs=y)
+
+    fit = mle(model, x[:300], y[:300]).update(x[300:], y[300:])
+    assert "20000 rows as 10" in fit.compression
+    off = y - x[:, :3] @ np.linalg.lstsq(x[:, :3], y)[0]
+    np.testing.assert_allclose(fit.params["s"].item(), np.sqrt((off**2).mean()), rtol=1e-6)
+
+
+def test_widths_of_many_parameters_are_no_matrix():
+    """A naive Bayes of 1,220 parameters, more than those of which a whole Hessian is made."""
+    label = RNG.integers(20, size=4_000)
+    x = RNG.normal(size=(4_000, 30)) + RNG.normal(size=(20, 30))[label]
+    fit = map_estimate(gaussian_naive_bayes, x, label)
+    assert "4000 rows as 40, mean and spread" in fit.compression
+    whole = map_estimate(gaussian_naive_bayes, x, label, compress=False)
+    np.testing.assert_allclose(fit.params["mu"], whole.params["mu"], rtol=1e-5, atol=1e-7)
 
 
 def test_many_rows_that_are_alike_are_counted():

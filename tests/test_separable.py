@@ -269,8 +269,16 @@ class Below(dist.Distribution):
         return self.m + jax.random.normal(key, sample_shape + self.batch_shape)
 
 
+class Added(Below):
+    """The same by what is added to the log density, without a choice of what that is."""
+
+    def log_prob(self, value):
+        return dist.Normal(self.m, self.s).log_prob(value) + jnp.log(1.0 * self.ok)
+
+
+@pytest.mark.parametrize("Below", [Below, Added])
 @pytest.mark.parametrize("row", [770, 777])
-def test_a_row_that_a_rule_excludes_is_not_passed_over(row):
+def test_a_row_that_a_rule_excludes_is_not_passed_over(row, Below):
     """Row 777 is in the sample of 5,000, row 770 is not, and neither is extreme in a column."""
 
     def model(x, y=None):

@@ -26,8 +26,8 @@ from .separable import Visible, crossed, some_values, visible
 from .standin import BLOCK, counted, few_different, from_moments, reweighted
 from .structure import Structure
 from .summary import Part, Summary, summary_of
-from .support import are_known, are_of_a_library
-from .target import lifted, log_likelihood
+from .support import are_known
+from .target import lifted, log_likelihood, row_log_likelihoods
 
 EXACT = 1e-9  # relative error of a difference of two log-likelihoods that counts as none
 CURVED = 40  # free values up to which second derivatives are looked at, too
@@ -36,6 +36,7 @@ POINTS = 17  # free values at which features are made
 SMALL = 1e-9  # of free values, so small that what they are multiplied with is nothing beside what stands alone
 TOLD = 4  # free values, as many of each of SCALES, at which it is told whether these make up all
 SCALES = 0.0, 6.0, 12.0
+ROWS = 65_536  # that are looked at at a time
 WORTH = 1_000  # rows from which on a reweighted part of them is looked for
 
 COUNTED = "equal rows counted"
@@ -77,6 +78,7 @@ def compress(
     full, errors = lay(few), []
     likelihoods = partial(_log_likelihoods, spec=spec, model=model, shape=shape)
     values, vectors = _finite(likelihoods, vectors, full)
+    excluded = partial(_excludes_a_row, model, shape, spec, summary, vectors[np.isfinite(values)], full)
     for name, kind in _kinds(model, shape, spec, summary).items():
         small = kind(sample)
         if small is None or (name != COUNTED and len(small.x) > len(few.x) // 2):
@@ -91,7 +93,7 @@ def compress(
             small = kind(summary)
             if small is None or 2 * len(small.x) > count:
                 continue
-            if _leaves_the_support(likelihoods, vectors, values, lay(small)):
+            if _leaves_the_support(likelihoods, vectors, values, lay(small)) or (name in GROUPWISE and excluded()):
                 continue
         where = "" if len(few.x) == count else f" on {len(few.x)} of them"
         said = f"{count} rows as {len(small.x)}, {name}: exact to {max(errors[-1], 1e-16):.1g}{where}"
@@ -121,7 +123,8 @@ def _kinds(
 ) -> dict[str, Callable[[Summary], Part | None]]:
     """Ways to make few rows of a summary that are proved to be exact, the one with the fewest first."""
     view, kinds = _view(model, shape, spec, summary), {}
-    if view is not None and view.degree <= 2 and _has_each_row(view, model, shape, spec):
+    known = are_known(model, shape, spec.features, spec.classes, spec.kinds)
+    if view is not None and view.degree <= 2 and known and not view.guarded:
         kinds |= {name: partial(from_moments, GROUPWISE[name], shape) for name in _moments(view, spec, shape)}
     if few_different(summary):
         kinds[COUNTED] = counted
@@ -132,15 +135,39 @@ def _kinds(
     return kinds
 
 
-def _has_each_row(view: Visible, model: Declared, shape: Structure, spec: Spec) -> bool:
-    """Whether no row that comes to a fit is excluded by the model, as moments would not tell.
+def row_without_density(
+    model: Declared, shape: Structure, spec: Spec, summary: Summary, values: dict[str, np.ndarray]
+) -> str | None:
+    """The name of the first row with a known label that has no density at some values of the sites; None of none.
 
-    Rows outside a support are refused by name. A distribution of the user's own may exclude others, by a guard or by
-    what it adds that does not depend on theta, unless that is a polynomial.
+    Moments would not tell. Rows outside a support are refused by name; others are excluded by what does not depend on
+    theta, as where an exposure is 0, unless that is a polynomial.
     """
-    sizes = shape, spec.features, spec.classes, spec.kinds
-    everywhere = view.alone < ALL or are_of_a_library(model, *sizes)
-    return are_known(model, *sizes) and not view.guarded and everywhere
+    view = _view(model, shape, spec, summary)
+    if summary.sources is None or (view is not None and view.alone < ALL):
+        return None
+    for part in summary.parts():
+        known = np.flatnonzero(part.y >= 0) if shape.classes else np.arange(len(part.x))
+        for start in range(0, len(known), ROWS):
+            index = known[start : start + ROWS]
+            some = part.take(index)
+            rows = padded(lay_out(some.x, some.y, shape, None, np.asarray(spec.loc)))
+            bad = np.flatnonzero(~np.isfinite(_each(values, spec, rows, model=model, shape=shape)[: len(index)]))
+            if len(bad):
+                return str(part.name(index[bad[0]]))
+    return None
+
+
+@partial(jax.jit, static_argnames=("model", "shape"))
+def _each(values: dict[str, Array], spec: Spec, rows: Rows, *, model: Declared, shape: Structure) -> Array:
+    return row_log_likelihoods(model, shape, values, spec, rows)
+
+
+def _excludes_a_row(
+    model: Declared, shape: Structure, spec: Spec, summary: Summary, vectors: np.ndarray, few: Rows
+) -> bool:
+    values = lifted(model, shape, jnp.asarray(vectors[0]), spec, few).values
+    return row_without_density(model, shape, spec, summary, values) is not None
 
 
 def _moments(view: Visible, spec: Spec, shape: Structure) -> tuple[str, ...]:
@@ -187,10 +214,13 @@ def _nats_off(
 ) -> float:
     """How far slopes at vectors, of as many rows as ``times`` the sample, are off along any column of ``widths``.
 
-    But for an EXACT share of slopes, which far from the mode are large.
+    But for an EXACT share of slopes, which far from the mode are large. Infinite where the first vector has no slope.
     """
     a, b = (times * np.asarray(slopes(vectors, rows=rows)) for rows in (full, few))
-    a, b = (part[np.isfinite(a).all(axis=1)] @ widths for part in (a, b))
+    there = np.isfinite(a).all(axis=1)
+    if not there[0]:
+        return np.inf
+    a, b = (part[there] @ widths for part in (a, b))
     off = np.abs(a - b).max(axis=1, initial=0.0) - EXACT * np.abs(a).max(axis=1, initial=0.0)
     return float(off.max(initial=0.0)) if np.isfinite(off).all() else np.inf
 

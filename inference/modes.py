@@ -77,7 +77,7 @@ def _mode_or_rows(problem: "Problem", start: np.ndarray, scale: np.ndarray, few:
     try:
         mode = find_mode(start, scale, problem.spec, problem.rows, few, **target)
     except (NoMaximumError, PrecisionError) as error:
-        if not (problem.rounds and problem.own.in_memory):
+        if not (problem.rounds and problem.at_hand):
             raise
         problem.bring_back(f"fewer have no mode in float64 ({error})")
         return None

@@ -109,6 +109,13 @@ class Problem:
         """Whether few rows stand for all that are not these themselves, so that arithmetic may tell them apart."""
         return self._nats_off is not None
 
+    @property
+    def at_hand(self) -> bool:
+        """Whether all rows can come back, in a process alone."""
+        size = 8 * self.own.rows * len(self.own.columns)
+        here = self.own.sources is not None and (self.own.in_memory or size <= LOADED)
+        return here and jax.process_count() == 1
+
     def tells_apart_at(self, mode: np.ndarray, widths: np.ndarray) -> bool:
         """Whether the arithmetic tells the few rows, near the mode, from those they stand for, which then come back.
 

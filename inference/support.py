@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from numpyro import handlers
-from numpyro.distributions import Distribution, constraints
+from numpyro.distributions import constraints
 
 from ..models.spec import Spec
 from .declare import Declared
@@ -36,35 +36,22 @@ def kinds(model: Declared, shape: Structure, features: int, classes: int, column
 
     columns: what kinds they are, where the model knows of it.
     """
-    sites = _sites(model, shape, features, classes, columns)
-    found = {name: _kind(support) for name, (support, _) in sites.items()}
+    found = {name: _kind(one) for name, one in _supports(model, shape, features, classes, columns).items()}
     return {name: kind for name, kind in found.items() if kind is not None}
 
 
 def are_known(model: Declared, shape: Structure, features: int, classes: int, columns: tuple[int, ...]) -> bool:
     """Whether each support is one of all numbers, or of ``kinds``, so that no row outside it comes to a fit."""
     numbers = constraints.real, constraints.real_vector
-    every = _sites(model, shape, features, classes, columns).values()
-    return all(_base(support) in numbers or _kind(support) is not None for support, _ in every)
-
-
-def are_of_a_library(model: Declared, shape: Structure, features: int, classes: int, columns: tuple[int, ...]) -> bool:
-    """Whether sites have NumPyro's distributions, or ours, which have a density wherever their support says so."""
-    return all(own for _, own in _sites(model, shape, features, classes, columns).values())
-
-
-def _is_of_a_library(fn: Distribution) -> bool:
-    parts = [fn, *getattr(fn, "transforms", ())]
-    own = all(type(part).__module__.partition(".")[0] in ("numpyro", __package__.partition(".")[0]) for part in parts)
-    return own and (not hasattr(fn, "base_dist") or _is_of_a_library(fn.base_dist))
+    every = _supports(model, shape, features, classes, columns).values()
+    return all(_base(support) in numbers or _kind(support) is not None for support in every)
 
 
 @lru_cache(maxsize=256)
-def _sites(
+def _supports(
     model: Declared, shape: Structure, features: int, classes: int, columns: tuple[int, ...]
-) -> dict[str, tuple[Any, bool]]:
-    """The supports of sites x and y, and whether they are a library's."""
-    found: dict[str, tuple[Any, bool]] = {}
+) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     spec = blank(features, classes, columns)
 
     def look(key: jax.Array) -> None:
@@ -72,7 +59,7 @@ def _sites(
             model(jnp.zeros((1, features)), jnp.zeros(1, dtype=int), spec)
         for name in ("x",) if shape.classes else ("x", "y"):
             if name in trace and trace[name]["type"] == "sample":
-                found[name] = trace[name]["fn"].support, _is_of_a_library(trace[name]["fn"])
+                found[name] = trace[name]["fn"].support
 
     jax.eval_shape(look, jax.random.key(0))
     return found

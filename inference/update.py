@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .arithmetic import arithmetic
+from .compress import row_without_density
 from .errors import DataError
 from .frame import frame_summary
 from .labels import read_labels, read_response
 from .stream import is_stream, streamed
 from .structure import Structure
 from .summary import Summary
-from .table import Schema
+from .support import refuse_parts
+from .table import Schema, missing_feature
 
 if TYPE_CHECKING:
     from .fit import Fit
@@ -40,9 +43,28 @@ def update(fit: "Fit", x: Any, y: Any, weights: Any) -> "Fit":
             "rows with a hidden label cannot be added to moments, as each of them counts for itself; name their labels "
             "or fit all rows together."
         )
+    _look_at_each_row(fit, new)
     # Rows in memory are left behind; without them, what files hold would not be all rows either.
     in_files = total.sources is not None and not any(isinstance(source, tuple) for source in total.sources)
     return fit.refit(fit.model, total if in_files else replace(total, sources=None))
+
+
+def _look_at_each_row(fit: "Fit", new: Summary) -> None:
+    """DataError for a new row that the model has no place for, which would go unseen in moments."""
+    if new.sources is None:
+        return
+    refuse_parts(fit.model, fit.shape, fit.spec, new.parts(), fit.schema)
+    if not fit.shape.generative:
+        for part in new.parts():
+            missing = np.argwhere(np.isnan(part.x))
+            if len(missing):
+                i, j = missing[0]
+                raise missing_feature(fit.model.name, part.name(i), fit.schema.columns[j])
+    with arithmetic():
+        values = {name: draws[0, 0] for name, draws in fit.params.items()}
+        row = row_without_density(fit.model, fit.shape, fit.spec, new, values)
+    if row is not None:
+        raise DataError(f"row {row} cannot be under {fit.model.name}, whose density is 0 there; correct it or drop it.")
 
 
 def _read_y(shape: Structure, y: Any, schema: Schema) -> tuple[np.ndarray, tuple | None]:

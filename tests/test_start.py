@@ -17,6 +17,7 @@ from sklearn.datasets import load_iris
 IRIS = load_iris(as_frame=True)
 
 
+@pytest.mark.filterwarnings("ignore:R-hat")  # of 501 draws of 27 numbers it is above 1.01 once in some ten runs
 @pytest.mark.parametrize("fitter", [mle, partial(nuts, draws=501)])
 def test_another_number_of_rows_compiles_nothing_anew(compilations, fitter):
     def fit(rows):

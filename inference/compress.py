@@ -9,7 +9,7 @@ parameters, and the two log-likelihoods may differ by a constant only.
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import jax
@@ -78,7 +78,7 @@ def compress(
     full, errors = lay(few), []
     likelihoods = partial(_log_likelihoods, spec=spec, model=model, shape=shape)
     values, vectors = _finite(likelihoods, vectors, full)
-    excluded = partial(_excludes_a_row, model, shape, spec, summary, vectors[np.isfinite(values)], full)
+    excluded = cache(partial(_excludes_a_row, model, shape, spec, summary, vectors[np.isfinite(values)], full))
     for name, kind in _kinds(model, shape, spec, summary).items():
         small = kind(sample)
         if small is None or (name != COUNTED and len(small.x) > len(few.x) // 2):

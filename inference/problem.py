@@ -21,8 +21,8 @@ from .joint import Rows, lay_out, padded, take
 from .room import make_room
 from .structure import structure
 from .summary import Part, Summary, joined
-from .support import refuse_parts
-from .table import Schema, missing_feature
+from .support import refuse_missing, refuse_parts
+from .table import Schema
 from .target import (
     constrain,
     prior_vectors,
@@ -112,9 +112,16 @@ class Problem:
     @property
     def at_hand(self) -> bool:
         """Whether all rows can come back, in a process alone."""
-        size = 8 * self.own.rows * len(self.own.columns)
-        here = self.own.sources is not None and (self.own.in_memory or size <= LOADED)
-        return here and jax.process_count() == 1
+        return self.own.sources is not None and self._fits and jax.process_count() == 1
+
+    @property
+    def _fits(self) -> bool:
+        """Whether all rows of this process are in memory, or may be."""
+        return self.own.in_memory or self._bytes <= LOADED
+
+    @property
+    def _bytes(self) -> int:
+        return 8 * self.own.rows * len(self.own.columns)
 
     def tells_apart_at(self, mode: np.ndarray, widths: np.ndarray) -> bool:
         """Whether the arithmetic tells the few rows, near the mode, from those they stand for, which then come back.
@@ -178,22 +185,17 @@ class Problem:
             raise DataError(
                 f"{self.model.name} needs every row, and what was summarised is no longer at hand; fit the table."
             )
-        size = 8 * self.own.rows * len(self.own.columns)
-        if not self.own.in_memory and size > LOADED:
+        if not self._fits:
             raise DataError(
-                f"{self.model.name} needs every row, and {self.own.rows} of them take {size / 1e9:.3g} GB; use svi "
-                "with batch=, a sample of the rows, or load the table yourself."
+                f"{self.model.name} needs every row, and {self.own.rows} of them take {self._bytes / 1e9:.3g} GB; use "
+                "svi with batch=, a sample of the rows, or load the table yourself."
             )
         return self.lay(joined(list(self.own.parts())), pad=False)
 
     def _check_no_feature_is_missing(self, few: Part) -> None:
         if self.shape.generative or not self.misses_features:
             return
-        for part in chain(self.own.parts(), [few]):
-            missing = np.isnan(part.x)
-            if missing.any():
-                i, j = np.argwhere(missing)[0]
-                raise missing_feature(self.model.name, part.name(i), self.schema.columns[j])
+        refuse_missing(self.model.name, chain(self.own.parts(), [few]), self.schema.columns)
 
     def _check_rows_independent(self, count: int) -> None:
         """Every fit and query adds up single rows: refuse a model in which rows see each other."""

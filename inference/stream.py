@@ -187,8 +187,8 @@ def _result(client: Any, future: Any, name: str) -> Any:
         try:
             return future.result(timeout=1)
         except NotYet:
-            if future.done():  # what the part itself raised
-                raise
+            if future.done():  # meanwhile, or it raised an error of this kind itself
+                return future.result()
             alone = 0 if client.scheduler_info()["workers"] else alone + 1
         if alone >= LONELY:
             raise DataError(

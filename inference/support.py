@@ -15,7 +15,7 @@ from .declare import Declared
 from .errors import DataError
 from .structure import ProperDraws, Structure, Unobserved, blank
 from .summary import Part
-from .table import Schema
+from .table import Schema, missing_feature
 
 Kind = tuple[str, Callable[[np.ndarray], np.ndarray]]
 
@@ -103,6 +103,15 @@ def refuse_y(kind: dict[str, Kind], model: str, y: np.ndarray, target: str, name
             f"row {name(bad[0])}: the response '{target}' is {y[bad[0]]:g}, but {model} takes {words}; correct it, or "
             "use a model of other numbers."
         )
+
+
+def refuse_missing(model: str, parts: Iterable[Part], columns: Sequence[str]) -> None:
+    """Raise DataError for the first missing cell, of a model without P(x)."""
+    for part in parts:
+        missing = np.isnan(part.x)
+        if missing.any():
+            i, j = np.argwhere(missing)[0]
+            raise missing_feature(model, part.name(i), columns[j])
 
 
 def refuse_parts(model: Declared, shape: Structure, spec: Spec, parts: Iterable[Part], schema: Schema) -> None:

@@ -14,8 +14,8 @@ from .labels import read_labels, read_response
 from .stream import is_stream, streamed
 from .structure import Structure
 from .summary import Summary
-from .support import refuse_parts
-from .table import Schema, missing_feature
+from .support import refuse_missing, refuse_parts
+from .table import Schema
 
 if TYPE_CHECKING:
     from .fit import Fit
@@ -55,11 +55,7 @@ def _look_at_each_row(fit: "Fit", new: Summary) -> None:
         return
     refuse_parts(fit.model, fit.shape, fit.spec, new.parts(), fit.schema)
     if not fit.shape.generative:
-        for part in new.parts():
-            missing = np.argwhere(np.isnan(part.x))
-            if len(missing):
-                i, j = missing[0]
-                raise missing_feature(fit.model.name, part.name(i), fit.schema.columns[j])
+        refuse_missing(fit.model.name, new.parts(), fit.schema.columns)
     with arithmetic():
         values = {name: draws[0, 0] for name, draws in fit.params.items()}
         row = row_without_density(fit.model, fit.shape, fit.spec, new, values)

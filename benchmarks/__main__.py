@@ -21,7 +21,18 @@ from typing import Any
 from .race import Row
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-PROBLEMS = ("stream", "queries", "softmax", "mixture", "scaling", "regression", "engine", "start", "digits")
+PROBLEMS = (
+    "stream",
+    "queries",
+    "softmax",
+    "mixture",
+    "scaling",
+    "regression",
+    "engine",
+    "start",
+    "digits",
+    "accelerator",
+)
 LIBRARIES = ("bayeszoo", "jax", "numpyro", "numpy", "scikit-learn", "pymc", "nutpie", "blackjax", "pomegranate")
 
 

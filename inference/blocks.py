@@ -10,10 +10,16 @@ import numpy as np
 from .progress import bar
 
 BLOCK = 4096  # rows a compiled program sees at once: some ten columns of them stay in a core's cache
+WIDER = 64  # times as large are blocks on an accelerator, which a core's cacheful would leave idle
+
+
+def wider() -> int:
+    """How many times larger a block may be here, of programs that make a few numbers of each row."""
+    return 1 if jax.default_backend() == "cpu" else WIDER
 
 
 def block_size(rows: int, most: int = BLOCK) -> int:
-    """How many rows a program is compiled for: 64, 512 or 4096, at most ``most``, so that like tables share one."""
+    """How many rows a program is compiled for: 64, 512, 4096 ..., at most ``most``, so that like tables share one."""
     size = 64
     while size < min(rows, most):
         size *= 8

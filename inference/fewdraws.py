@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from .blocks import in_blocks
+from .blocks import in_blocks, wider
 from .densities import STATIC, bayes, each_draw, log_density, split_missing
 
 WORTH = 30_000_000  # draws x rows from which the search costs less than it saves
@@ -42,7 +42,7 @@ def averaged_by_few(params: dict, spec: Any, x: np.ndarray, y: np.ndarray, **sta
         used = {name: value[run] for name, value in params.items()}
         program = partial(_averaged, used, jnp.asarray(weights), jnp.asarray(checked), spec, **static)
     answers = []
-    for answer, exact in in_blocks(program, x, y, most=BLOCK):
+    for answer, exact in in_blocks(program, x, y, most=BLOCK * wider()):
         if not exact.all():
             return None
         answers.append(answer)

@@ -12,7 +12,18 @@ from scipy.sparse import dia_array, diags_array
 
 from .errors import NoMaximumError, PrecisionError
 from .joint import Rows, counts, take
-from .optimise import DENSE, Mode, check_effect, climb, find_mode, hessian_at, hessian_times, refuse_coarse, value_at
+from .optimise import (
+    DENSE,
+    Mode,
+    check_effect,
+    climb,
+    descend,
+    find_mode,
+    hessian_at,
+    hessian_times,
+    refuse_coarse,
+    value_at,
+)
 from .progress import bar
 from .target import log_target
 
@@ -21,7 +32,8 @@ if TYPE_CHECKING:
 
 LABELINGS = 10, 30  # climbs from pretended labelings: at least, and at most where the best one's end was met but once
 DRAWS = 2, 4  # climbs from the prior, likewise
-FEW = 3_000  # rows with a known label, and as many without, on which the climbs from all starts are made
+FEW = 3_000  # rows with a known label, and as many without, on which the climbs from all starts are made at least
+EACH = 100  # of those with a known label for each parameter, as of a few the mode may be anywhere: labels are separable
 SAME = 0.1  # nats between the ends of two climbs that count as one mode
 TWINS = SAME / 20  # likewise, of modes that differ in the names of labels; climbs end within a fifth of it
 NAMELESS = 2.0  # nats by which a climb may end higher with other names for the same labels, where names do not matter
@@ -62,9 +74,13 @@ def search(
         values.append(climbs[number][1])
         if len(values) >= least and sum(value > max(values) - part * SAME for value in values) > 1:
             break
-    ends = _different(list(climbs.values()), *(np.inf, part * TWINS) if hidden else (CLOSE_BY * scale, part * SAME))
+    alike = (np.inf, part * TWINS) if hidden else (CLOSE_BY * scale, part * SAME)
+    ends = _different(list(climbs.values()), *alike)
     if few is not problem.rows:
-        ends = _on_all_rows(problem, ends, scale, part, **target)
+        if len(ends) > 1 and scale.size <= DENSE:  # along a ridge a climb stops early, and where chance has it
+            data = (scale, problem.spec, few, few)
+            ends = _different([descend(end, *data, enough=part * SAME / 100, **target) for end, _ in ends], *alike)
+        ends = _on_all_rows(problem, ends, few, scale, part, **target)
     best = max(ends, key=lambda climbed: climbed[1])
     mode = _mode_or_rows(problem, best[0], scale, few, **target)
     if mode is None:
@@ -107,17 +123,18 @@ def _widths(problem: "Problem", mode: Mode, scale: np.ndarray, **target: object)
 def few_rows(problem: "Problem") -> tuple[Rows, float]:
     """The rows on which climbs are made, and how many rows each stands for, at least 1."""
     # Rows that are spread over devices lie in no one place; the sample stands for them.
-    few = problem.few if problem.rows.blocks > 1 else _some(problem.rows, whole=problem.compressed)
+    few = problem.few if problem.rows.blocks > 1 else _some(problem.rows, problem.shape.size, whole=problem.compressed)
     return few, max(1.0, problem.rows.x.shape[0] / few.x.shape[0])
 
 
-def _some(rows: Rows, *, whole: bool) -> Rows:
+def _some(rows: Rows, parameters: int, *, whole: bool) -> Rows:
     """FEW rows of a kind, known or hidden label, where there are more of it; their weights stand for all.
 
+    parameters: how many; of known labels there are EACH for each of them, up to DENSE.
     whole: all whose label is known, as each stands for other rows already, some with a negative weight.
     """
     known, hidden = counts(rows)
-    most = (known if whole else FEW, FEW)
+    most = (known if whole else max(FEW, EACH * min(parameters, DENSE)), FEW)
     if known <= most[0] and hidden <= most[1]:
         return rows
     every = np.ones(known + hidden) if rows.weights is None else np.asarray(rows.weights)
@@ -143,7 +160,7 @@ def _different(ends: list[Climbed], distance: np.ndarray | float, nats: float) -
 
 
 def _on_all_rows(
-    problem: "Problem", ends: list[Climbed], scale: np.ndarray, part: float, **target: object
+    problem: "Problem", ends: list[Climbed], few: Rows, scale: np.ndarray, part: float, **target: object
 ) -> list[Climbed]:
     """The ends that may be the best, with their values on all rows, climbed on if there are several of these.
 
@@ -154,14 +171,20 @@ def _on_all_rows(
     ends = [(vector, value_at(vector, *data, **target)) for vector, _ in ends]
     lowest = max(value for _, value in ends) - scale.size * (part - 1)
     ends = [(vector, value) for vector, value in ends if value >= lowest]
-    if len(ends) == 1 and scale.size <= DENSE:  # Newton's steps climb faster
+    if scale.size > DENSE:
+        further = partial(climb, **target)
+    elif len(ends) > 1:
+        further = partial(descend, few=few, **target)
+    else:  # Newton's steps follow
         return ends
-    return [climb(vector, *data, enough=SAME / 100, **target) for vector, _ in bar(ends, desc="climbs")]
+    return [further(vector, *data, enough=SAME / 100) for vector, _ in bar(ends, desc="climbs")]
 
 
 def whitening(problem: "Problem", mode: Mode) -> np.ndarray:
     """A matrix L with L L' the inverse Hessian of minus the log posterior at its mode.
 
+    Its symmetric root, of parameters scaled to a unit diagonal: the one that rounding errors of the Hessian change by
+    as little, so that a seed gives the same draws on any machine.
     Raises PrecisionError where a rounding error of the log density there is not small beside a nat: a sampler or an
     approximation would see steps in place of a curve (in float32 at some 10^6 rows, in float64 at some 10^13).
     """
@@ -178,7 +201,7 @@ def whitening(problem: "Problem", mode: Mode) -> np.ndarray:
         raise NoMaximumError(
             "the curvature at the mode is not positive in every direction, so no normal fits there; use nuts."
         )
-    return axes / np.sqrt(curvature) / spread[:, None]
+    return axes / np.sqrt(curvature) @ axes.T / spread[:, None]
 
 
 def precondition(problem: "Problem", seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:

@@ -11,6 +11,7 @@ from jax import Array
 from jax.scipy.sparse.linalg import cg
 
 from ..models.spec import Spec
+from .blocks import wider
 from .declare import Declared
 from .errors import NoMaximumError, PrecisionError
 from .joint import Rows, split
@@ -51,7 +52,7 @@ def _loss(
 
     (values, rest), back = jax.vjp(parameters, u)
     total = (jnp.zeros_like(rest), jax.tree.map(jnp.zeros_like, values))
-    size = max(1, WORKING_SET // ((shape.classes or 1) * spec.features))
+    size = max(1, WORKING_SET * wider() // ((shape.classes or 1) * spec.features))
     for part in _blocks(rows, size):
         total = jax.lax.scan(add, total, part)[0]
     value, by_values = total
@@ -172,6 +173,14 @@ def climb(
     return np.asarray(place) * scale, -float(value) if np.isfinite(value) else -np.inf
 
 
+def descend(
+    start: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, few: Rows, *, enough: float, **target: object
+) -> tuple[np.ndarray, float]:
+    """As ``climb``, but in units of the curvature at ``start`` of a few rows, which stand for all."""
+    place, value = _Objective(scale, spec, target).descend(start / scale, enough, rows, few)
+    return place * scale, -value if np.isfinite(value) else -np.inf
+
+
 def height_of(
     start: np.ndarray, whiten: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, *, enough: float, **target: object
 ) -> float:
@@ -264,12 +273,13 @@ class _Objective:
         """Where L-BFGS gets to."""
         return np.asarray(_climb(jnp.asarray(u), enough, self.scale, self.spec, rows, **self.target)[0])
 
-    def descend(self, u: np.ndarray, enough: float, rows: Rows, few: Rows) -> np.ndarray:
-        """Where L-BFGS gets to in units of the curvature of a few rows."""
+    def descend(self, u: np.ndarray, enough: float, rows: Rows, few: Rows) -> tuple[np.ndarray, float]:
+        """Where L-BFGS gets to in units of the curvature of a few rows, and the value there."""
         curvature, axes = self.axes(u, few)
         whiten = axes / np.sqrt(np.where(curvature == 0, np.inf, np.abs(curvature)))
         data = jnp.asarray(u), jnp.asarray(whiten), enough, self.scale, self.spec, rows
-        return np.asarray(_descend(*data, **self.target)[0])
+        place, value = _descend(*data, **self.target)
+        return np.asarray(place), float(value)
 
 
 def find_mode(
@@ -294,7 +304,7 @@ def find_mode(
     if not whole:
         u = loss.climb(u, 100 * _nothing(value), rows)
     elif few is not None and few is not rows:
-        curved, u = few, loss.descend(u, _nothing(value), rows, few)
+        curved, (u, _) = few, loss.descend(u, _nothing(value), rows, few)
     value, gradient = loss.at(u, rows)
     gap, left_out, climbed = np.inf, 0.0, False
     for _ in bar(range(50), desc="Newton, at most"):

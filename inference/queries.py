@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from .blocks import BLOCK, in_blocks
+from .blocks import BLOCK, in_blocks, wider
 from .cells import row_name
 from .densities import averaged, each_draw
 from .errors import DataError, QueryError
@@ -48,7 +48,8 @@ def ask(
         answer = averaged_by_few(params, fit.spec, x, y, **static)
         if answer is not None:
             return answer
-    return np.concatenate(list(in_blocks(partial(over_draws, params, fit.spec, **static), x, y)))
+    most = BLOCK * wider() if over_draws is averaged else BLOCK  # an answer for each draw takes memory
+    return np.concatenate(list(in_blocks(partial(over_draws, params, fit.spec, **static), x, y, most=most)))
 
 
 def rows_of(fit: "Fit", x: Any) -> np.ndarray:

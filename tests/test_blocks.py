@@ -49,6 +49,19 @@ def test_a_row_is_answered_alike_in_any_table():
     np.testing.assert_allclose(fit.log_joint(long), np.resize(short, (len(long), 3)), rtol=1e-13)
 
 
+def test_an_accelerator_answers_of_wider_blocks(monkeypatch):
+    """As JAX's backend decides: 4,096 rows at a time where it is the CPU, else 262,144."""
+    fit, seen = laplace(gaussian_naive_bayes, X, SPECIES, draws=10), []
+    long = np.resize(X, (2 * blocks.BLOCK + 3, X.shape[1]))
+
+    want = fit.log_joint(long)
+    monkeypatch.setattr(blocks.jax, "default_backend", lambda: "gpu")
+    size_of = blocks.block_size
+    monkeypatch.setattr(blocks, "block_size", lambda *given: seen.append(size_of(*given)) or seen[-1])
+    np.testing.assert_allclose(fit.log_joint(long), want, rtol=1e-13)
+    assert seen == [8 * blocks.BLOCK]  # the least that holds all rows
+
+
 def static(model, classes, question, partly=False):
     keywords = {"model": declare(model), "classes": classes, "sites": ("x", "y")}
     return {**keywords, "question": question, "partly": partly}

@@ -55,6 +55,7 @@ def logistic(n, rare=0):
 @pytest.mark.parametrize("rare", [0, 4], ids=["common columns", "a column that the sample misses"])
 def test_newton_with_the_hessian_of_a_sample_ends_where_all_rows_say(monkeypatch, rare):
     monkeypatch.setattr(modes, "FEW", 200)
+    monkeypatch.setattr(modes, "EACH", 1)
     x, y = logistic(10_000, rare)
     peer = LogisticRegression(C=np.inf, tol=1e-12, max_iter=10_000).fit(x, y)
     peer_value = np.log(peer.predict_proba(x)[np.arange(len(y)), y]).sum()
@@ -62,6 +63,33 @@ def test_newton_with_the_hessian_of_a_sample_ends_where_all_rows_say(monkeypatch
     assert fit.diagnostics["log_density"] >= peer_value - 1e-6
     assert fit.diagnostics["gap"] < 1e-6
     assert fit.diagnostics["gradient_norm"] < 1e-3
+
+
+def test_many_rows_are_not_climbed_on_from_every_start(monkeypatch):
+    """20 columns tell five labels nearly apart: climbs on some rows stop along a ridge, but have one mode."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(5, size=40_000)
+    x = rng.normal(size=(5, 20))[y] + rng.uniform(0.5, 2.0, size=(5, 20))[y] * rng.normal(size=(40_000, 20))
+    rows, climb, descend = [], modes.climb, modes.descend
+    monkeypatch.setattr(modes, "climb", lambda *data, **how: rows.append(len(data[3].x)) or climb(*data, **how))
+    monkeypatch.setattr(modes, "descend", lambda *data, **how: rows.append(len(data[3].x)) or descend(*data, **how))
+    fit = map_estimate(softmax_regression, x, y)
+    assert fit.diagnostics["gap"] < 1e-8
+    assert set(rows) == {modes.EACH * 105}  # of 5 x 21 parameters
+
+
+def test_rounding_does_not_turn_the_draws(monkeypatch):
+    """Where curvatures are alike, a Hessian's axes are any; the root that draws are made with is not."""
+    noise = np.random.default_rng(0).normal(size=(3, 3))
+    hessians = iter(7 * np.eye(3) + size * (noise + noise.T) for size in (1e-13, -1e-13))
+    monkeypatch.setattr(modes, "hessian_at", lambda *data, **target: next(hessians))
+    x, y = logistic(300)
+    with jax.enable_x64(True):
+        problem = Problem(softmax_regression, x, y)
+        mode = optimise.Mode(np.zeros(8), -100.0, 0.0, 0.0)
+        one, other = (modes.whitening(problem, mode) for _ in range(2))
+    np.testing.assert_allclose(one, other, atol=1e-12)
+    np.testing.assert_allclose(one, np.eye(3) / np.sqrt(7), atol=1e-12)
 
 
 def test_gradient_norm_is_in_widths_of_the_prior(monkeypatch):

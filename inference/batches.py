@@ -23,15 +23,18 @@ LABELS = 100  # different values up to which a column may hold labels
 class Columns:
     """The columns of a table that are read, by name; features None: all that are left.
 
-    labelled: whether the target holds labels whatever it looks like, as their names were given. whole: whether the
-    features are all that were left, so that no part may have another. levels: of each feature the names that are read
-    as codes, COUNTS or None; empty where all are numbers.
+    labelled: whether the target holds labels whatever it looks like. labels: all names that it may hold, None where
+    any will do. known: names that it holds elsewhere, which are not read as missing values. whole: whether the features
+    are all that were left, so that no part may have another. levels: of each feature the names that are read as codes,
+    COUNTS or None; empty where all are numbers.
     """
 
     target: str | None
     features: tuple[str, ...] | None
     weights: str | None
     labelled: bool = False
+    labels: tuple[Any, ...] | None = None
+    known: tuple[Any, ...] = ()
     whole: bool = False
     levels: tuple[Any, ...] = ()
 
@@ -39,6 +42,11 @@ class Columns:
     def names_of(self) -> dict[str, tuple[Any, ...]]:
         """The features that are read as codes, and of what."""
         return {f: names for f, names in zip(self.features, self.levels, strict=False) if isinstance(names, tuple)}
+
+    @property
+    def never_missing(self) -> set[Any]:
+        """Names, of which some are what missing values are written as, too."""
+        return {*self.known, *(self.labels or ()), *(name for names in self.names_of.values() for name in names)}
 
     @property
     def text(self) -> list[str]:
@@ -109,6 +117,13 @@ def part_of(batch: "pa.RecordBatch", columns: Columns, where: str, start: int) -
     y, names = np.full(len(x), -1), ()
     if columns.target is not None:
         y, names = labels_of(batch.column(columns.target), columns.target, where)
+        if columns.labels is not None:
+            strange = np.flatnonzero(np.isin(y, [k for k, one in enumerate(names) if one not in columns.labels]))
+            if len(strange):
+                label, row = names[y[strange[0]]], name(strange[0])
+                raise DataError(f"label {label!r} of row {row} is not one of {few(columns.labels)}.")
+            place = {name: k for k, name in enumerate(columns.labels)}
+            y, names = np.array([*(place.get(name, -1) for name in names), -1])[y], columns.labels
         if not columns.labelled and too_many(names, columns.target):
             y, names = numbers(columns.target).astype(np.float64), None
             strange = np.flatnonzero(~np.isfinite(y))
@@ -142,7 +157,10 @@ def no_number(column: str, value: Any, row: str) -> DataError:
 
 
 def labels_of(column: "pa.Array", target: str, where: str) -> tuple[np.ndarray, tuple[Any, ...]]:
-    """Codes of the entries of a column, -1 where one is missing, and the different ones, sorted."""
+    """Codes of the entries of a column, -1 where one is missing, and the different ones, sorted.
+
+    Of ordered categories all, in their order.
+    """
     import pyarrow as pa
 
     try:
@@ -150,10 +168,10 @@ def labels_of(column: "pa.Array", target: str, where: str) -> tuple[np.ndarray, 
     except pa.ArrowNotImplementedError as error:
         raise DataError(f"'{target}' of {where} holds {column.type}, which are no labels; name another.") from error
     values = column.dictionary.to_pylist()
-    places = column.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(int)
+    places = column.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)  # polars' are unsigned
     if any(isinstance(value, bytes) for value in values):
         raise DataError(f"'{target}' of {where} holds text that is not UTF-8; write the file in that encoding.")
-    codes, names = read_labels(values)
+    codes, names = read_labels(values, values if column.type.ordered else None)
     return np.append(codes, -1)[places], names
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from .batches import Columns, labels_of
 from .errors import DataError
-from .labels import read_labels
+from .labels import union_of_names
 from .table import COUNTS
 
 if TYPE_CHECKING:
@@ -45,8 +45,7 @@ def _both(one: Any, other: Any, feature: str) -> Any:
     kinds = [_said(held) for held in (one, other)]
     if kinds[0] != kinds[1]:
         raise DataError(f"column '{feature}' holds {kinds[0]} in one part and {kinds[1]} in another; use one kind.")
-    new = [name for name in other if name not in one]
-    return _few_enough(read_labels([*one, *new])[1] if new else one, feature)
+    return _few_enough(union_of_names(one, other, f"the names of column '{feature}'"), feature)
 
 
 def _said(held: Any) -> str:

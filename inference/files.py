@@ -138,9 +138,11 @@ class File:
         types = {name: kind if pa.types.is_boolean(kind) else pa.float64() for name, kind in self._csv_types(numbers)}
         types |= dict.fromkeys(text, pa.string())
         try:
-            yield from self._csv_as(columns.names, types)
+            yield from self._csv_as(columns, columns.names, types)
         except (pa.ArrowException, OSError) as error:
-            raise self._strange_cell([c for c in numbers if c not in text]) or _unreadable(self.path, error) from error
+            raise self._strange_cell(columns, [c for c in numbers if c not in text]) or _unreadable(
+                self.path, error
+            ) from error
 
     def _csv_types(self, names: Sequence[str]) -> Iterator[tuple[str, "pa.DataType"]]:
         """What pyarrow takes these columns for, by the first block."""
@@ -154,20 +156,21 @@ class File:
             raise _unreadable(self.path, error) from error
         return ((name, schema.field(name).type) for name in names)
 
-    def _csv_as(self, names: Sequence[str], types: dict[str, Any]) -> Iterator["pa.RecordBatch"]:
+    def _csv_as(self, columns: Columns, names: Sequence[str], types: dict[str, Any]) -> Iterator["pa.RecordBatch"]:
         from pyarrow import csv
 
         convert = csv.ConvertOptions(column_types=types, include_columns=names, strings_can_be_null=True)
+        convert.null_values = [text for text in convert.null_values if text not in columns.never_missing]
         with csv.open_csv(self.path, csv.ReadOptions(block_size=1 << 22), convert_options=convert) as reader:
             yield from reader
 
-    def _strange_cell(self, numbers: Sequence[str]) -> DataError | None:
+    def _strange_cell(self, columns: Columns, numbers: Sequence[str]) -> DataError | None:
         """The error that names the first cell of these columns that is no number, found by reading them as text."""
         import pyarrow as pa
 
         start = 0
         try:
-            for batch in self._csv_as(numbers, {name: pa.string() for name in numbers}):
+            for batch in self._csv_as(columns, numbers, {name: pa.string() for name in numbers}):
                 for name in numbers:
                     values = batch.column(name).to_pylist()
                     i = next((i for i, v in enumerate(values) if v is not None and not reads_as_number(v)), None)

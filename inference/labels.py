@@ -28,9 +28,9 @@ def read_labels(y: Any, labels: Iterable[Any] | None = None) -> tuple[np.ndarray
             labels = sorted(present)
         except TypeError:
             labels = present
-        categories = getattr(y, "dtype", None)
-        if isinstance(categories, pd.CategoricalDtype) or type(categories).__name__ == "Enum":  # pandas', polars'
-            labels = [name for name in _plain(categories.categories) if name in set(present)]
+        categories = categories_of(y)
+        if categories is not None:
+            labels = [name for name in categories if name in set(present)]
     labels = _plain(labels)
     code = {label: k for k, label in enumerate(labels)}
     if len(code) < len(labels):
@@ -40,6 +40,43 @@ def read_labels(y: Any, labels: Iterable[Any] | None = None) -> tuple[np.ndarray
         row = row_name(y, int((codes == strange).argmax()))
         raise DataError(f"row {row}: label {present[strange]!r} is not one of {few(labels)}.")
     return np.array([*(code[value] for value in present), -1])[codes], tuple(labels)
+
+
+def categories_of(y: Any) -> tuple[Any, ...] | None:
+    """The categories of a column in their order, those that do not occur, too; None for a column without."""
+    kind = getattr(y, "dtype", None)
+    if isinstance(kind, pd.CategoricalDtype) or type(kind).__name__ == "Enum":  # pandas', polars'
+        return tuple(_plain(kind.categories))
+    arrow = getattr(y, "type", None)  # pyarrow's; text that is only stored so has no order
+    if getattr(arrow, "ordered", False) and len(y):
+        column = y.unify_dictionaries().chunk(0) if hasattr(y, "chunk") else y
+        return tuple(column.dictionary.to_pylist())
+    return None
+
+
+def union_of_names(a: tuple[Any, ...], b: tuple[Any, ...], what: str) -> tuple[Any, ...]:
+    """The names of two parts together: sorted, or in the order of categories where one of them has all.
+
+    Raises DataError where a part has an order of its own, and the other one a name that has no place in it.
+    """
+    new, own = [name for name in b if name not in a], [_has_own_order(names) for names in (a, b)]
+    if own[1] and set(a) <= set(b) and not (own[0] and [name for name in b if name in a] != list(a)):
+        return b
+    if not new:
+        return a
+    if any(own):
+        raise DataError(
+            f"{what} are {few(a)} in one part and {few(b)} in another, and where {new[0]!r} stands among the others is "
+            "not said; give all names in their order, as categories or by labels=."
+        )
+    return read_labels([*a, *new])[1]
+
+
+def _has_own_order(names: tuple[Any, ...]) -> bool:
+    try:
+        return list(names) != sorted(names)
+    except TypeError:  # names of several kinds, in the order in which they came
+        return False
 
 
 def read_response(y: Any, target: str) -> np.ndarray:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from .batches import Columns, too_many
-from .cells import few
 from .errors import DataError
 from .file_kinds import levels_of_all, levels_of_piece
 from .files import Pieces, pieces
@@ -40,7 +39,8 @@ def summarise(
     data: Parquet or CSV files (a path, a folder or several paths), a Dask frame, or a frame or array in memory.
     Of files, target and weights name columns; of a frame in memory, y and weights hold them. features: the columns
     of x; by default all others. A number with more than 100 different values is read as a response, anything else as
-    labels, which a model of a response takes, too. NaN and null are missing values.
+    labels, which a model of a response takes, too. NaN and null are missing values; in a CSV empty cells, and NA, N/A,
+    NaN, NULL and the like, unless they are among ``labels``.
     covariances: with whole scatter matrices, as a regression needs them; naive Bayes does without.
     named: of files, whether text, categories and truth values are names, and whole numbers of at least 0 counts, as a
     model of names takes them; what there are is found by a pass before. Of a frame in memory, they always are.
@@ -55,13 +55,8 @@ def summarise(
         chosen = {"target": target, "features": features}
         return frame_summary(data, y, partial(_read_y, labels), weights, **chosen, full=covariances, named=True)
     chosen = {"labelled": labels is not None, "covariances": covariances, "client": client}
-    total = streamed(data, y, target, features, weights, levels=None if named else (), **chosen)
-    if labels is None or total.labels is None:
-        return total
-    strange = [name for name in total.labels if name not in labels]
-    if strange:
-        raise DataError(f"label {strange[0]!r} of {total.first_row(strange[0])} is not one of {few(tuple(labels))}.")
-    return total.named(tuple(labels))
+    chosen["labels"] = None if labels is None else read_labels([], labels)[1]
+    return streamed(data, y, target, features, weights, levels=None if named else (), **chosen)
 
 
 def streamed(
@@ -73,10 +68,12 @@ def streamed(
     *,
     levels: tuple[Any, ...] | None,
     labelled: bool,
+    labels: tuple[Any, ...] | None = None,
+    known: tuple[Any, ...] = (),
     covariances: bool = True,
     client: Any = None,
 ) -> Summary:
-    """The summary of files or of a Dask frame. labelled: whether the target holds labels whatever it looks like.
+    """The summary of files or of a Dask frame. labelled, labels, known: of the target, as in Columns.
 
     levels: of the features, as in Schema; None where these are to be found.
     """
@@ -88,7 +85,7 @@ def streamed(
     if client is not None and not hasattr(client, "submit"):
         raise DataError(f"client is a dask.distributed.Client, got {client!r}.")
     target, weights = (None if name is None else str(name) for name in (target, weights))
-    columns = Columns(target, None if features is None else chosen_columns(features), weights, labelled)
+    columns = Columns(target, None if features is None else chosen_columns(features), weights, labelled, labels, known)
     parts = list(pieces(data))
     columns = parts[0].complete(columns)
     on_workers = None if client is None else partial(_on_workers, client, parts)
@@ -106,6 +103,7 @@ def streamed(
         raise DataError("the files have no rows; give some with at least one.")
     if weights is not None and total.moments is not None:
         refuse_total(float(total.moments.count.sum()))
+    total = total if labels is not None else total.occurring()
     return replace(total, sources=(Pieces(tuple(parts), columns),), levels=levels)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from ..models.spec import Spec
 from .cells import few
 from .errors import DataError
-from .labels import read_labels
+from .labels import union_of_names
 from .moments import Moments
 from .sweep import TooManyPatterns, one_pass
 from .table import kinds_of, refuse_infinite
@@ -168,11 +168,19 @@ class Summary:
         sample, extremes = (recoded(part, labels) for part in (self.sample, self.extremes))
         return replace(self, labels=labels, label=code[self.label], sample=sample, extremes=extremes)
 
-    def first_row(self, label: Any) -> str | None:
-        """The first row with this label, or with none, by name; None where the rows are not at hand."""
+    def occurring(self, kept: tuple[Any, ...] = ()) -> "Summary":
+        """The same without labels that are in no row, as categories may be, but for those ``kept``."""
+        if self.labels is None:
+            return self
+        there = [k for k, name in enumerate(self.labels) if name in kept or np.any(self.label == k)]
+        labels, code = tuple(self.labels[k] for k in there), np.searchsorted(there, self.label)  # hidden ones last
+        sample, extremes = (recoded(part, labels) for part in (self.sample, self.extremes))
+        return replace(self, labels=labels, label=code, sample=sample, extremes=extremes)
+
+    def first_without_label(self) -> str | None:
+        """The first row without a label, by name; None where the rows are not at hand."""
         for part in self.parts() if self.sources is not None else ():
-            code = -1 if label is None else part.labels.index(label) if label in part.labels else len(part.labels)
-            found = np.flatnonzero(part.y == code)
+            found = np.flatnonzero(part.y == -1)
             if len(found):
                 return f"row {part.name(found[0])}"
         return None
@@ -188,7 +196,7 @@ class Summary:
                 "labels, such as softmax_regression."
             )
         if self.hidden or not self.labels:
-            where = self.first_row(None) or "some rows"
+            where = self.first_without_label() or "some rows"
             raise DataError(f"the response '{self.target}' is missing in {where}; drop the row or fill it in.")
         values = np.array(self.labels, dtype=np.float64)
         sample, extremes = (recoded(part, None) for part in (self.sample, self.extremes))
@@ -268,8 +276,12 @@ def recoded(part: Part, labels: tuple[Any, ...] | None) -> Part:
         return part
     if labels is None:
         return replace(part, y=np.array(part.labels, dtype=np.float64)[part.y], labels=None)
-    code = np.array([*(labels.index(name) for name in part.labels), -1])
-    return replace(part, y=code[part.y], labels=labels)
+    code = np.array([*(labels.index(name) if name in labels else len(labels) for name in part.labels), -1])[part.y]
+    strange = np.flatnonzero(code == len(labels))
+    if len(strange):  # a category that occurs in no row is no strange label
+        row, label = part.name(strange[0]), part.labels[part.y[strange[0]]]
+        raise DataError(f"row {row}: label {label!r} is not one of {few(labels)}.")
+    return replace(part, y=code, labels=labels)
 
 
 def _union(a: tuple[Any, ...] | None, b: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
@@ -279,8 +291,7 @@ def _union(a: tuple[Any, ...] | None, b: tuple[Any, ...] | None) -> tuple[Any, .
     if a and b and kinds[0].keys() != kinds[1].keys():
         one, other = (next(iter(kind.items())) for kind in kinds)
         raise DataError(f"labels are {one[0]} in one part ({one[1]!r}), {other[0]} in another ({other[1]!r}); use one.")
-    new = [name for name in b if name not in a]
-    return read_labels([*a, *new])[1] if new else a
+    return union_of_names(a, b, "labels")
 
 
 def _kind(label: Any) -> str:

@@ -98,19 +98,25 @@ def prior_vectors(key: Array, spec: Spec, rows: Rows, *, model: Declared, shape:
 def rows_apart_and_together(
     vector: Array, spec: Spec, rows: Rows, few: Array, *, model: Declared, shape: Structure
 ) -> tuple[Array, Array, Array]:
-    """log-likelihood of a few rows as a sum over tables of one row, and as one table: equal if rows are independent.
+    """log-likelihood of each of a few rows, in a table of its own, and in one table of them: equal if independent.
 
-    And whether sites 'x' and 'y' observe the x and y that were given, and not a function of them.
+    One number for all rows of a table whose sites have no density for each. And whether sites 'x' and 'y' observe the
+    x and y that were given, and not a function of them.
     """
     values = lifted(model, shape, vector, spec, rows).values
     x, y = (part[few] for part in rows.table)
     with handlers.trace() as trace, handlers.substitute(data=values):
         model(x, y, replace(spec, rows=few.shape[0]))
     sites = [trace[name] for name in ("x", "y") if name in trace and trace[name]["type"] == "sample"]
-    together = sum(jnp.sum(scaled(site, site["fn"].log_prob(site["value"]))) for site in sites)
+    apart = row_log_likelihoods(model, shape, values, spec, Rows(x, None, y))
+    terms = [scaled(site, site["fn"].log_prob(site["value"])) for site in sites]
+    if all(term.shape[:1] == few.shape for term in terms):
+        together = sum(term.reshape(len(few), -1).sum(axis=1) for term in terms)
+    else:
+        apart, together = jnp.sum(apart)[None], sum(map(jnp.sum, terms))[None]
     given = {"x": x, "y": y}
     same = [jnp.all(site["value"].ravel() == given[site["name"]].ravel()) for site in sites]
-    return log_likelihood(model, shape, values, spec, Rows(x, None, y)), together, jnp.all(jnp.stack(same))
+    return apart, together, jnp.all(jnp.stack(same))
 
 
 @partial(jax.jit, static_argnames=("model", "shape"), compiler_options=ONCE)

@@ -10,7 +10,7 @@ from .arithmetic import arithmetic
 from .compress import row_without_density
 from .errors import DataError
 from .frame import frame_summary
-from .labels import read_labels, read_response
+from .labels import categories_of, read_labels, read_response
 from .stream import is_stream, streamed
 from .structure import Structure
 from .summary import Summary
@@ -31,11 +31,13 @@ def update(fit: "Fit", x: Any, y: Any, weights: Any) -> "Fit":
         target, labelled = fit.schema.target if fit.shape.has_y else None, bool(fit.shape.classes)
         if y is not None:
             raise DataError(f"y is a column of the files, which is called '{target}'; leave y out.")
-        new = streamed(x, None, target, fit.schema.columns, weights, labelled=labelled, levels=fit.schema.levels)
+        names = {"labelled": labelled, "known": fit.schema.labels or (), "levels": fit.schema.levels}
+        new = streamed(x, None, target, fit.schema.columns, weights, **names)
     else:
         read_y = partial(_read_y, fit.shape)
         new = frame_summary(x, y, read_y, weights, schema=fit.schema, full=fit.summary.full, named=True)
     total = fit.summary.merge(new.with_covariances() if fit.summary.full else new)
+    total = total.occurring(fit.schema.labels or ())
     if fit.needs_rows:
         return fit.refit(fit.model, total)
     if total.hidden:
@@ -66,4 +68,5 @@ def _look_at_each_row(fit: "Fit", new: Summary) -> None:
 def _read_y(shape: Structure, y: Any, schema: Schema) -> tuple[np.ndarray, tuple | None]:
     if y is None or not shape.has_y:
         return np.full(0 if y is None else len(y), -1), ()
-    return read_labels(y) if shape.classes else (read_response(y, schema.target), None)
+    # All categories, as those that do not occur tell where new ones stand among the old.
+    return read_labels(y, categories_of(y)) if shape.classes else (read_response(y, schema.target), None)

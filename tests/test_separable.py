@@ -356,6 +356,29 @@ def test_a_row_that_looks_back_far_is_refused():
         mle(lagged, RNG.normal(size=(2_000, 1)), RNG.normal(size=2_000))
 
 
+@pytest.mark.parametrize("what", ["centred", "ranked", "two rows back", "two labels back"])
+@pytest.mark.parametrize("vague", [1.0, 1e8])
+def test_rows_that_see_each_other_are_refused_under_a_vague_prior_too(what, vague):
+    """Beside an intercept that may be anything, what one row sees of another is a small part of its log-likelihood."""
+
+    def shared(x, y=None):
+        a, b = sample("a", dist.Normal(0.0, vague)), sample("b", dist.Normal(0.0, 1.0))
+        seen = {
+            "centred": lambda: x[:, 0] - x[:, 0].mean(),
+            "ranked": lambda: jnp.argsort(jnp.argsort(x[:, 0])) / x.shape[0],
+            "two rows back": lambda: jnp.roll(x[:, 0], 2),
+            "two labels back": lambda: jnp.roll(y, 2) * 1.0,
+        }[what]()
+        if what == "two labels back":
+            sample("y", dist.Categorical(logits=jnp.stack([a + b * seen, 0 * seen], axis=1)), obs=y)
+        else:
+            sample("y", dist.Normal(a + b * seen, 1.0), obs=y)
+
+    y = RNG.normal(size=2_000)
+    with pytest.raises(ModelError, match="not independent given its parameters"):
+        mle(shared, RNG.normal(size=(2_000, 1)), (y > 0).astype(int) if what == "two labels back" else y)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_a_posterior_that_is_the_normal_itself_has_no_tail(seed):
     """Weights are the same in all draws but for rounding, of which no Pareto k can be told."""

@@ -1,0 +1,106 @@
+"""Labels that are ordered categories keep their order, wherever they are read from and whatever is added later."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from bayeszoo.inference import DataError, map_estimate, mle
+from bayeszoo.models import gaussian_naive_bayes, ordinal_regression
+
+RNG = np.random.default_rng(0)
+NAMES = ["low", "mid", "high"]
+X = pd.DataFrame({"a": RNG.normal(size=600)})
+CODES = np.digitize(2 * X["a"] + RNG.logistic(size=600), [-1, 1])
+Y = pd.Series(pd.Categorical.from_codes(CODES, NAMES, ordered=True), name="grade")
+TABLE = X.assign(grade=Y)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return map_estimate(ordinal_regression, X, Y)
+
+
+def same(fit, other):
+    assert fit.schema.labels == other.schema.labels == tuple(NAMES)
+    np.testing.assert_allclose(fit.params["w"], other.params["w"], rtol=1e-6)
+
+
+def from_parquet(folder):
+    TABLE.to_parquet(folder / "t.parquet", row_group_size=100)
+    return folder / "t.parquet"
+
+
+def from_polars(folder):
+    order = pl.Series("grade", Y.astype(str).tolist(), dtype=pl.Enum(NAMES))
+    pl.DataFrame({"a": X["a"].to_numpy(), "grade": order}).write_parquet(folder / "t.parquet")
+    return folder / "t.parquet"
+
+
+def from_dask(folder):
+    return pytest.importorskip("dask.dataframe").from_pandas(TABLE, npartitions=3)
+
+
+@pytest.mark.parametrize("of", [from_parquet, from_polars, from_dask])
+def test_files_and_dask_frames(whole, tmp_path, of):
+    same(map_estimate(ordinal_regression, of(tmp_path), target="grade"), whole)
+
+
+def test_pyarrow_in_memory(whole):
+    table = pa.Table.from_pandas(TABLE)
+    same(map_estimate(ordinal_regression, table.select(["a"]), table["grade"]), whole)
+
+
+def test_parts_that_lack_a_category(whole, tmp_path):
+    """The order is known where each part knows all categories, or one does; else it is asked for."""
+    without = (Y != "mid").to_numpy()
+    for name, rows in (("1", without), ("2", ~without)):
+        TABLE[rows].to_parquet(tmp_path / f"{name}.parquet")
+    same(map_estimate(ordinal_regression, tmp_path, target="grade"), whole)
+    for name, rows in (("1", without), ("2", ~without)):
+        part = TABLE[rows]
+        part.assign(grade=part["grade"].cat.remove_unused_categories()).to_parquet(tmp_path / f"{name}.parquet")
+    with pytest.raises(DataError, match="labels are low, high in one part and mid in another, and where 'mid' stands"):
+        map_estimate(ordinal_regression, tmp_path, target="grade")
+    same(map_estimate(ordinal_regression, tmp_path, target="grade", labels=NAMES), whole)
+
+
+def test_a_category_in_no_row_is_no_label(tmp_path):
+    TABLE[Y != "mid"].to_parquet(tmp_path / "t.parquet")
+    for fit in (
+        mle(gaussian_naive_bayes, tmp_path / "t.parquet", target="grade"),
+        mle(gaussian_naive_bayes, X[:9], pd.Categorical(["low", "high", "high"] * 3, NAMES)).update(
+            X[Y != "mid"], Y[Y != "mid"]
+        ),
+    ):
+        assert fit.schema.labels == ("low", "high")
+        assert np.isfinite(fit.params["mu"]).all()
+
+
+def test_new_labels_of_an_update_stand_where_their_categories_say(whole):
+    some = (Y != "mid").to_numpy() & (np.arange(600) < 300)
+    first = map_estimate(ordinal_regression, X[some], Y[some])
+    assert first.schema.labels == ("low", "high")
+    same(first.update(X[~some], Y[~some]), whole)
+    with pytest.raises(DataError, match="where 'mid' stands among the others is not said; give all names in their"):
+        first.update(X[~some], Y[~some].astype(str))
+    same(whole.update(X, Y.astype(str)), whole.update(X, Y))
+
+
+def test_a_label_that_is_not_among_those_given_is_named_by_row(tmp_path):
+    path = from_parquet(tmp_path)
+    row = int(np.flatnonzero(Y == "mid")[0])
+    with pytest.raises(DataError, match=f"label 'mid' of row {row} of '.*t.parquet' is not one of low, high"):
+        map_estimate(ordinal_regression, path, target="grade", labels=["low", "high"])
+
+
+def test_names_that_look_like_missing_values(tmp_path):
+    """NA is missing in a CSV, but for a fit that knows it as a name, or where it is among the labels."""
+    codes = np.array(["NA", "ok"])[CODES % 2]
+    TABLE.assign(grade=codes).to_csv(tmp_path / "t.csv", index=False)
+    fit = mle(gaussian_naive_bayes, X, pd.Series(codes, name="grade"))
+    named = mle(gaussian_naive_bayes, tmp_path / "t.csv", target="grade", labels=["NA", "ok"])
+    later = fit.update(tmp_path / "t.csv")
+    for other in (named, later):
+        assert other.schema.labels == ("NA", "ok")
+        np.testing.assert_allclose(other.params["mu"], fit.params["mu"], rtol=1e-6)

@@ -135,18 +135,23 @@ def _kinds(
     return kinds
 
 
+def may_exclude_rows(model: Declared, shape: Structure, spec: Spec, summary: Summary) -> bool:
+    """Whether a model may exclude rows that lie in its supports, which moments would not tell.
+
+    What does not depend on theta does so, as where an exposure is 0, unless it is a polynomial.
+    """
+    view = _view(model, shape, spec, summary)
+    return view is None or view.alone >= ALL
+
+
 def row_without_density(
     model: Declared, shape: Structure, spec: Spec, summary: Summary, values: dict[str, np.ndarray]
 ) -> str | None:
     """The name of the first row with a known label that has no density at some values of the sites; None of none.
 
-    Moments would not tell. Rows outside a support are refused by name; others are excluded by what does not depend on
-    theta, as where an exposure is 0, unless that is a polynomial.
+    None, too, where rows are no longer at hand.
     """
-    view = _view(model, shape, spec, summary)
-    if summary.sources is None or (view is not None and view.alone < ALL):
-        return None
-    for part in summary.parts():
+    for part in summary.parts() if summary.sources is not None else ():
         known = np.flatnonzero(part.y >= 0) if shape.classes else np.arange(len(part.x))
         for start in range(0, len(known), ROWS):
             index = known[start : start + ROWS]
@@ -166,6 +171,8 @@ def _each(values: dict[str, Array], spec: Spec, rows: Rows, *, model: Declared, 
 def _excludes_a_row(
     model: Declared, shape: Structure, spec: Spec, summary: Summary, vectors: np.ndarray, few: Rows
 ) -> bool:
+    if not may_exclude_rows(model, shape, spec, summary):
+        return False
     values = lifted(model, shape, jnp.asarray(vectors[0]), spec, few).values
     return row_without_density(model, shape, spec, summary, values) is not None
 

@@ -15,6 +15,7 @@ from .joint import Rows, counts, take
 from .optimise import (
     DENSE,
     Mode,
+    NoStartError,
     check_effect,
     climb,
     descend,
@@ -93,6 +94,12 @@ def _mode_or_rows(problem: "Problem", start: np.ndarray, scale: np.ndarray, few:
     try:
         mode = find_mode(start, scale, problem.spec, problem.rows, few, **target)
     except (NoMaximumError, PrecisionError) as error:
+        row = problem.row_without_density(start) if isinstance(error, NoStartError) else None
+        if row is not None:
+            raise NoMaximumError(
+                f"row {row} has no density under {problem.model.name} where the search starts; correct it or drop it, "
+                "or check the model's fixed hyperparameters."
+            ) from error
         if not (problem.rounds and problem.at_hand):
             raise
         problem.bring_back(f"fewer have no mode in float64 ({error})")

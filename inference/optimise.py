@@ -122,6 +122,10 @@ def _descend(
     return start + whiten @ v, value
 
 
+class NoStartError(NoMaximumError):
+    """The log density is not finite where a search starts."""
+
+
 @dataclass(frozen=True)
 class Mode:
     """A maximum in unconstrained space.
@@ -296,7 +300,7 @@ def find_mode(
     loss, u = _Objective(scale, spec, target), start / scale
     value, gradient = loss.at(u, rows)
     if not np.isfinite(value):
-        raise NoMaximumError(
+        raise NoStartError(
             "the log density is finite at no start; check the model's fixed hyperparameters, and that every row lies "
             "in the support of its distribution."
         )

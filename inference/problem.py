@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .compress import Compressed, compress
+from .compress import Compressed, compress, row_without_density
 from .declare import declare
 from .devices import shared, spread
 from .errors import DataError, FitWarning, ModelError
@@ -142,6 +142,12 @@ class Problem:
         """All rows in place of the few that stand for them."""
         self._place(Compressed(None, self.summary, True, f"all {self.summary.rows} rows: {why}"))
 
+    def row_without_density(self, vector: np.ndarray) -> str | None:
+        """The first row of this process that has no density at a vector, by the user's name of it."""
+        values, *_ = constrain(vector[None], self.spec, self.table, **self.keywords)
+        at = {name: value[0] for name, value in values.items()}
+        return row_without_density(self.model, self.shape, self.spec, self.own, at)
+
     @property
     def keywords(self) -> dict[str, Any]:
         return {"model": self.model, "shape": self.shape}
@@ -221,8 +227,8 @@ class Problem:
             # Of the rows that stay where half are others, the same program says the same, to the last bit.
             moved = terms(vector, few=np.where(stay, few, few[0]))[1]
             alike = len(together) < len(few) or np.array_equal(together[stay], moved[stay], equal_nan=True)
-            typical = max(1.0, np.nanmedian(np.abs(together)))
-            if not alike or not np.allclose(apart, together, rtol=1e-6, atol=1e-6 * typical, equal_nan=True):
+            typical = np.median([1.0, *np.abs(together[np.isfinite(together)])])
+            if not alike or not np.allclose(apart, together, rtol=1e-6, atol=1e-6 * max(1.0, typical), equal_nan=True):
                 raise ModelError(
                     f"the rows of {self.model.name} are not independent given its parameters (what it says of a row in "
                     f"a table of {len(few)} changes with the others); compute what rows share in advance, or pass it "

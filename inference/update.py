@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .arithmetic import arithmetic
-from .compress import row_without_density
+from .compress import may_exclude_rows, row_without_density
 from .errors import DataError
 from .frame import frame_summary
 from .labels import categories_of, read_labels, read_response
@@ -59,6 +59,8 @@ def _look_at_each_row(fit: "Fit", new: Summary) -> None:
     if not fit.shape.generative:
         refuse_missing(fit.model.name, new.parts(), fit.schema.columns)
     with arithmetic():
+        if not may_exclude_rows(fit.model, fit.shape, fit.spec, new):
+            return
         values = {name: draws[0, 0] for name, draws in fit.params.items()}
         row = row_without_density(fit.model, fit.shape, fit.spec, new, values)
     if row is not None:

@@ -224,7 +224,7 @@ NB, MIX = gaussian_naive_bayes, fixed_variance_mixture
         (ModelError, "cannot be run", lambda: mle(partial(NB, wrong=3), FRAME, CODES)),
         (ModelError, "cannot be run", lambda: mle(partial(MIX, k=2.5), FRAME)),
         (DataError, "takes numbers above 0", lambda: mle(positive_waiting, FRAME, RESPONSE - 100)),
-        (NoMaximumError, "finite at no start", lambda: mle(nowhere, FRAME, RESPONSE)),
+        (NoMaximumError, "row 0 has no density under nowhere", lambda: mle(nowhere, FRAME, RESPONSE)),
         (ModelError, "k is a whole number", lambda: mle(partial(MIX, k=-2), FRAME)),
         (ModelError, "sigma is a positive number, or 2", lambda: mle(partial(MIX, k=2, sigma=-1.0), FRAME)),
         (ModelError, "sigma is a positive number, or 2", lambda: mle(partial(MIX, sigma=[1, 2, 3]), FRAME)),

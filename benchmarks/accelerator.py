@@ -12,7 +12,6 @@ import numpy as np
 
 from .mixture import LABELS
 from .mixture import table as clusters
-from .queries import table as labelled
 from .race import Row, alone, timed
 
 LIMIT = 200.0
@@ -27,10 +26,12 @@ def heavy_tailed(n: int) -> tuple[np.ndarray, np.ndarray]:
 def measured(platform: str, rows: int) -> dict[str, Any]:
     """Seconds, the second time, and a number that both machines must agree on, of each problem."""
     if platform == "cpu":
-        os.environ["JAX_PLATFORMS"] = "cpu"
+        os.environ["JAX_PLATFORMS"] = "cpu"  # before anything imports JAX
     import jax
     from bayeszoo.inference import laplace, map_estimate, mle, nuts
     from bayeszoo.models import fixed_variance_mixture, gaussian_naive_bayes, robust_regression, softmax_regression
+
+    from .queries import table as labelled
 
     warnings.simplefilter("ignore")  # the run of NUTS is short
     x, y = labelled(rows)
@@ -62,6 +63,8 @@ def measure(scale: str) -> list[Row]:
     fast, cores = (alone(measured, platform, rows, limit=LIMIT) for platform in ("", "cpu"))
     if isinstance(fast, str) or isinstance(cores, str):
         return [Row("accelerator", "", "", "", "", fast if isinstance(fast, str) else str(cores))]
+    if cores["backend"] != "cpu":
+        raise RuntimeError(f"the peer ran on {cores['device']}, not on the CPU")
     if fast["backend"] == "cpu":
         return [Row("accelerator", "", "", "", "", "JAX sees none here")]
     found = []

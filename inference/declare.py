@@ -180,8 +180,9 @@ def _outside(function: Any) -> dict[str, Any]:
         code = codes.pop()
         names.update(code.co_names)
         codes += filter(inspect.iscode, code.co_consts)
-    of_globals, names = function.__globals__, sorted(names)
-    found = {name: of_globals.get(name, sys.modules.get(name)) for name in names if name in of_globals | sys.modules}
+    names = sorted(names)
+    places = ((name, place) for name in names for place in (sys.modules, function.__globals__) if name in place)
+    found = {name: place[name] for name, place in places}
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
     found |= {name: cell.cell_contents for name, cell in cells}
     return {name: _used(value, names) for name, value in found.items()}

@@ -11,7 +11,7 @@ from .errors import DataError
 from .frame import refuse_weights, with_weight
 from .labels import read_labels
 from .summary import Part
-from .table import refuse_no_counts
+from .table import TAKEN, refuse_no_counts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,8 +68,8 @@ class Columns:
             raise DataError(f"{where} has no column but {' and '.join(has)}; there is none for x.")
         every = replace(self, features=features).names
         for name in every:
-            if name == "row":
-                raise DataError(f"{where}: a column is named 'row', as the rows of every answer are; rename it.")
+            if name in TAKEN:
+                raise DataError(f"{where}: a column is named '{name}', as the {name}s of answers are; rename it.")
             if has.count(name) != 1:
                 what = "is missing" if name not in has else "is there twice"
                 raise DataError(f"{where}: column '{name}' {what}; the table has {', '.join(has)}.")

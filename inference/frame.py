@@ -121,5 +121,5 @@ def target_name(y: Any, target: str | None, columns: Sequence[str]) -> str:
     if target in columns:
         raise DataError(f"'{target}' is the target and a column of x, too; take it out of x.")
     if target == "row":
-        raise DataError("the target is named 'row', as the rows of every answer are; rename it.")
+        raise DataError("the target is named 'row', as the rows of answers are; rename it.")
     return target

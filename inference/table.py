@@ -19,6 +19,7 @@ from .labels import FLOATS, read_labels
 EMPTY = "expected at least one row and one column, got {} rows and {} columns."
 LARGE = 1 << 28  # bytes from which on an array is not copied
 EXTREME = 1e100  # squares of larger numbers, and of the inverses of smaller ones, leave float64
+TAKEN = ("row", "draw")  # dimensions of answers that have a variable for each column, which may not have their names
 
 
 COUNTS = "counts"  # stands for the names of a column of whole numbers of at least 0
@@ -215,8 +216,8 @@ def check_columns(
     for name, names, least, most in zip(
         columns, levels or (None,) * len(columns), low.tolist(), high.tolist(), strict=True
     ):
-        if name == "row":
-            raise DataError("a column is named 'row', as the rows of every answer are; rename it.")
+        if name in TAKEN:
+            raise DataError(f"a column is named '{name}', as the {name}s of answers are; rename it.")
         if np.isnan(least):
             raise DataError(f"column '{name}' has no value at all; leave it out.")
         if least == most and units:

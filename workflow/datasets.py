@@ -1,5 +1,6 @@
 """Tables by name or path; nothing is downloaded."""
 
+import csv
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -10,6 +11,7 @@ import pandas as pd
 
 from ..inference.cells import first_without_number
 from ..inference.errors import DataError
+from ..inference.labels import categories_of
 from ..inference.table import COUNTS, read_x
 
 SKLEARN = ("iris", "wine", "breast_cancer", "digits", "diabetes")
@@ -174,7 +176,11 @@ def said_of_order(y: pd.Series | None) -> list[str]:
     """In which order labels that are text are taken to be, as a sentence; none where there is nothing to say."""
     if y is None or pd.api.types.is_numeric_dtype(y):
         return []
-    found = ",".join(sorted(map(str, y.dropna().unique())))
+    known = categories_of(y)
+    if known is not None and y.dtype.ordered:
+        return []
+    there = y.dropna().unique()
+    found = ",".join(sorted(map(str, there)) if known is None else [str(name) for name in known if name in set(there)])
     return [f"labels are taken to be in the order {found}; --labels gives another."]
 
 
@@ -182,7 +188,8 @@ def in_order(y: pd.Series | None, order: str) -> pd.Series:
     """Labels as categories in the order that is given, by commas. Raises DataError where it lacks one of them."""
     if y is None:
         raise DataError("--labels orders the labels of --target, which is not given.")
-    names = [name.strip() for name in order.split(",")]
+    (names,) = csv.reader([order], skipinitialspace=True)  # a label with a comma in quotes
+    names = [name.strip() for name in names]
     text = y.map(str, na_action="ignore")
     other = next((one for one in text.dropna() if one not in names), None)
     if other is not None:

@@ -83,7 +83,7 @@ def _model(case: Case) -> Iterator[Part]:
     table += [("fitted to", fit.compression), *(("note", note) for note in origin.notes)]
     yield Part("Data", frame=pd.DataFrame(table, columns=["what", "value"]))
     if "prior" in tree:
-        yield Part("Priors, in the data's units", frame=_quantiles(tree["prior"].to_dataset()))
+        yield _numbers("Priors, in the data's units", tree["prior"].to_dataset())
     if fit.method == "mle":
         yield Part(text="Maximum likelihood leaves the priors out: what was fitted does not depend on them.")
     elif "prior" not in tree:
@@ -97,15 +97,16 @@ def _shown(value: Any) -> str:
     return getattr(value, "__name__", None) or str(value)
 
 
-def _quantiles(draws: xr.Dataset) -> pd.DataFrame:
-    """Median and central 90 % of every number, those of the first PARAMETERS; of a point, its numbers."""
+def _numbers(heading: str, draws: xr.Dataset) -> Part:
+    """Median and central 90 % of the first PARAMETERS numbers; of a point, the numbers."""
     from arviz_base import dataset_to_dataframe
 
     frame = dataset_to_dataframe(draws)
     frame = frame.T if len(frame) == 1 else frame.quantile([0.05, 0.5, 0.95]).T
     frame.columns = ["estimate"] if len(frame.columns) == 1 else ["5 %", "median", "95 %"]
     frame.insert(0, "parameter", [str(name) for name in frame.index])
-    return frame.iloc[:PARAMETERS]
+    some = f"The first {PARAMETERS} of {len(frame)} numbers." if len(frame) > PARAMETERS else ""
+    return Part(heading, text=some, frame=frame.iloc[:PARAMETERS])
 
 
 def _verdict(case: Case) -> Iterator[Part]:
@@ -130,7 +131,7 @@ def _parameters(case: Case) -> Iterator[Part]:
         )
     each = list(at_modes(fit, tree["posterior"].to_dataset()))
     for mode, draws in each:
-        yield Part(f"Posterior{mode}", frame=_quantiles(draws))
+        yield _numbers(f"Posterior{mode}", draws)
     if len(each) > 1:
         yield Part(text="Draws are at several modes; intervals over all of them would describe none: none are drawn.")
     if case.point:

@@ -146,7 +146,9 @@ def predict(
                 "and --prior, or give --reject a cost."
             )
         reject = _cost_of_error(fit, error_rate, held_out)
-        typer.echo(f"--reject {reject:.4g} has an error rate of at most {error_rate:g}", err=True)
+        of = "left out in turn" if held_out is None else "held out"
+        said = f"--reject {reject:.4g}: of rows {of} that keep a label, at most {error_rate:g} have a wrong one"
+        typer.echo(said, err=True)
     probability = answer["probability"].rename(label_name="label")
     if prior is not None:
         probability = _under(prior, fit, table)
@@ -257,8 +259,9 @@ def outliers(
     from ..inference import outliers as improbable
     from . import datasets, store
 
+    fit = store.load(run)
     reference = store.load_origin(run).reference if held_out is None else datasets.load(held_out)
-    answer = improbable(store.load(run), datasets.load(data), held_out=reference, seed=seed)
+    answer = improbable(fit, datasets.load(data), held_out=reference, seed=seed)
     typer.echo(answer.to_pandas().to_csv(index=False), nl=False)
 
 

@@ -3,6 +3,7 @@
 Of rows that were streamed or left behind by an update, ``rows.npz`` holds the summary.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -32,7 +33,7 @@ from ..models.catalogue import CHOICES, MODELS
 from ..models.spec import Spec
 from .own import read_model, source_of
 
-VERSION = 6
+VERSION = 7
 ENOUGH = 20  # held-out rows, with all their cells, for the tail of a distribution
 FUNCTIONS = {name: function for several in CHOICES.values() for name, function in several.items()}
 METHODS = {fitter.__name__: fitter for fitter in (mle, map_estimate, laplace, svi, nuts)}
@@ -110,6 +111,7 @@ def save(fit: Fit, folder: str | Path, origin: Origin = WHOLE) -> xr.DataTree:
         "needs_rows": fit.needs_rows,
         "compression": fit.compression,
         "warnings": fit.warnings,
+        "parameters": _digest(fit.params),
         "notes": origin.notes,
     }
     text = json.dumps(record, indent=1) + "\n"
@@ -162,6 +164,14 @@ def _summary(arrays: dict[str, np.ndarray], schema: Schema, response: bool, rows
     moments = Moments(arrays["count"], arrays["mean"], arrays["scatter"]) if "count" in arrays else None
     kept = arrays["label"], arrays["seen"], moments, part("sample_"), part("extremes_")
     return Summary(schema.columns, schema.target, names, *kept, rows, None, schema.levels)
+
+
+def _digest(params: Mapping[str, np.ndarray]) -> str:
+    """Tells draws of one fit from those of any other."""
+    whole = hashlib.sha256()
+    for name in sorted(params):
+        whole.update(name.encode() + np.ascontiguousarray(params[name], dtype=np.float64).tobytes())
+    return whole.hexdigest()
 
 
 def _encode(name: str, value: Any) -> Any:
@@ -258,6 +268,8 @@ def _read(record: dict[str, Any], folder: Path) -> Fit:
             found = (params | derived)[name].shape[2:]
             if found != site.shape:
                 raise ValueError(f"'{name}' in posterior.nc has shape {found}, not {site.shape}")
+        if _digest(params) != record["parameters"]:
+            raise ValueError("posterior.nc holds the draws of another fit than fit.json")
         groups = tree["sample_stats"].data_vars if "sample_stats" in tree else {}
         stats = {name: value.values for name, value in groups.items()}
     with (folder / "rows.npz").open("rb") as file, np.load(file) as stored:

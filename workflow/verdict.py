@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy.stats import norm
 
 from ..inference.cells import few
 from ..inference.importance import FAR
 from .check import FALSE_ALARM, inside
 from .left_out import LEAST, Case, pit_of_labels, pit_of_response
+from .neighbours import ENOUGH, errors_of_labels, p_of_neighbours
 
 if TYPE_CHECKING:
     from ..inference.fit import Fit
@@ -34,8 +36,9 @@ def check(fit: "Fit", tree: xr.DataTree | None = None) -> pd.DataFrame:
     """The checks an experienced Bayesian would run, a row each: name, value, threshold, passed, advice.
 
     Of NUTS: R-hat, effective sample sizes, divergences, E-BFMI, modes visited. Of any posterior: Pareto k of
-    leave-one-out, calibration of leave-one-out predictions, conflict of prior and data. Of Laplace and SVI: how near
-    to a normal it is. Of a point fit: its gap. Of any: whether the fitter warned, as where an ELBO was still rising.
+    leave-one-out, calibration of leave-one-out predictions, whether rows that are alike in x err alike, conflict of
+    prior and data. Of Laplace and SVI: how near to a normal it is, and where it is far nothing that rests on draws. Of
+    a point fit: its gap. Of any: whether the fitter warned, as where an ELBO was still rising.
     tree: the fit's ``to_arviz()``, where it is at hand. Checks that need rows or draws are left out where none are.
     """
     return pd.DataFrame(checks(Case(fit, fit.to_arviz() if tree is None else tree)), columns=Check._fields)
@@ -46,7 +49,9 @@ def checks(case: Case) -> list[Check]:
     fit = case.fit
     said = " ".join(fit.warnings) or "the fitter had nothing to warn of."
     warned = Check("warnings of the fitter", float(len(fit.warnings)), "0", not fit.warnings, said)
-    return [*_point(fit), *_normal(fit), *_sampling(fit, case.tree), *_left_out(case), *_prior(case), warned]
+    normal = list(_normal(fit))
+    rest = [*_left_out(case), *_prior(case)] if all(one.passed for one in normal) else []
+    return [*_point(fit), *normal, *_sampling(fit, case.tree), *rest, warned]
 
 
 def _point(fit: "Fit") -> Iterator[Check]:
@@ -59,7 +64,11 @@ def _point(fit: "Fit") -> Iterator[Check]:
 def _normal(fit: "Fit") -> Iterator[Check]:
     if "normal_k" in fit.diagnostics:
         k = fit.diagnostics["normal_k"]
-        advice = "a normal stands for the posterior." if k <= FAR else "the posterior is far from a normal: use nuts."
+        advice = (
+            "a normal stands for the posterior."
+            if k <= FAR
+            else "the posterior is far from a normal: use nuts. What else would be looked at rests on these draws."
+        )
         yield Check("Pareto k of the normal", k, f"at most {FAR:g}", k <= FAR, advice)
 
 
@@ -126,7 +135,32 @@ def _left_out(case: Case) -> Iterator[Check]:
             else f"{what} of rows left out are too sure, or not sure enough: let the model be wider, or richer."
         )
         yield Check("calibration, p of uniform ranks", p, f"above {FALSE_ALARM}", good, advice)
+    yield from _neighbours(case, pit)
     yield from _columns(case)
+
+
+def _neighbours(case: Case, pit: np.ndarray | None) -> Iterator[Check]:
+    """Whether rows that are alike in x err alike, which ranks of all rows together do not show."""
+    fit = case.fit
+    if pit is None or len(pit) < ENOUGH or not np.isfinite(pit).all():
+        return
+    if fit.shape.classes:
+        errors, spread = errors_of_labels(case.label_posterior[0][case.known], fit.y[case.known])
+        p = p_of_neighbours(fit.x[case.known], errors, spread)
+    else:
+        p = p_of_neighbours(fit.x, norm.ppf(inside(pit))[:, None], np.ones((len(pit), 1, 1)))
+    good = p > FALSE_ALARM
+    more = (
+        "let columns depend on one another, as a full covariance or a mixture does."
+        if fit.shape.generative
+        else "let the hypothesis bend, as a spline or a gaussian_process does, or give it products of columns."
+    )
+    advice = (
+        "rows that are alike do not err alike."
+        if good
+        else f"rows that are alike in x err alike, so x tells more: {more}"
+    )
+    yield Check("neighbours, p of errors that are unlike", p, f"above {FALSE_ALARM}", good, advice)
 
 
 def _columns(case: Case) -> Iterator[Check]:

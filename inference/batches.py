@@ -43,10 +43,9 @@ class Columns:
         """The features that are read as codes, and of what."""
         return {f: names for f, names in zip(self.features, self.levels, strict=False) if isinstance(names, tuple)}
 
-    @property
-    def never_missing(self) -> set[Any]:
-        """Names, of which some are what missing values are written as, too."""
-        return {*self.known, *(self.labels or ()), *(name for names in self.names_of.values() for name in names)}
+    def known_of(self, name: str) -> tuple[Any, ...]:
+        """The names that a column holds, as far as they are known, of which some may look like missing values."""
+        return (*self.known, *(self.labels or ())) if name == self.target else self.names_of.get(name, ())
 
     @property
     def text(self) -> list[str]:
@@ -116,7 +115,8 @@ def part_of(batch: "pa.RecordBatch", columns: Columns, where: str, start: int) -
         refuse_weights(weights, name)
     y, names = np.full(len(x), -1), ()
     if columns.target is not None:
-        y, names = labels_of(batch.column(columns.target), columns.target, where)
+        categories = columns.target in categories_of_pandas(batch.schema)
+        y, names = labels_of(batch.column(columns.target), columns.target, where, categories=categories)
         if columns.labels is not None:
             strange = np.flatnonzero(np.isin(y, [k for k, one in enumerate(names) if one not in columns.labels]))
             if len(strange):
@@ -156,10 +156,12 @@ def no_number(column: str, value: Any, row: str) -> DataError:
     )
 
 
-def labels_of(column: "pa.Array", target: str, where: str) -> tuple[np.ndarray, tuple[Any, ...]]:
+def labels_of(
+    column: "pa.Array", target: str, where: str, *, categories: bool = False
+) -> tuple[np.ndarray, tuple[Any, ...]]:
     """Codes of the entries of a column, -1 where one is missing, and the different ones, sorted.
 
-    Of ordered categories all, in their order.
+    Of categories all, in their order: of ordered ones, and of pandas', which remembers them.
     """
     import pyarrow as pa
 
@@ -171,8 +173,22 @@ def labels_of(column: "pa.Array", target: str, where: str) -> tuple[np.ndarray, 
     places = column.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)  # polars' are unsigned
     if any(isinstance(value, bytes) for value in values):
         raise DataError(f"'{target}' of {where} holds text that is not UTF-8; write the file in that encoding.")
-    codes, names = read_labels(values, values if column.type.ordered else None)
+    if column.type.ordered:
+        codes, names = read_labels(values, values)
+    elif categories:
+        codes, names = np.arange(len(values)), tuple(values)
+    else:
+        codes, names = read_labels(values)
     return np.append(codes, -1)[places], names
+
+
+def categories_of_pandas(schema: "pa.Schema") -> set[str]:
+    """The columns that were pandas' categories, whose order is kept though they may be unordered."""
+    import pyarrow as pa
+
+    told = (schema.pandas_metadata or {}).get("columns", [])
+    named = {one["name"] for one in told if one["pandas_type"] == "categorical"}
+    return {name for name in named if name in schema.names and pa.types.is_dictionary(schema.field(name).type)}
 
 
 def too_many(names: Sequence[Any], target: str) -> bool:

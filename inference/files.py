@@ -124,11 +124,25 @@ class File:
         from pyarrow import parquet
 
         with parquet.ParquetFile(self.path, page_checksum_verification=True) as file:
+            if columns.target is not None and columns.labels is None:
+                self._refuse_lost_order(file, columns.target)
             for group in range(file.num_row_groups):
                 try:
                     yield from file.iter_batches(CHUNK, row_groups=[group], columns=columns.names)
                 except (pa.ArrowException, OSError) as error:
                     raise _unreadable(self.path, error, f"row group {group}", _culprit(file, group, columns)) from error
+
+    def _refuse_lost_order(self, file: Any, target: str) -> None:
+        """Raise DataError for ordered categories that were written as text, which pyarrow reads in any order."""
+        if not getattr(file.schema_arrow.field(target).type, "ordered", False):
+            return
+        groups = (file.metadata.row_group(group) for group in range(file.num_row_groups))
+        chunks = (group.column(j) for group in groups for j in range(group.num_columns))
+        if not all("_DICTIONARY" in str(one.encodings) for one in chunks if one.path_in_schema == target):
+            raise DataError(
+                f"'{self.path}', column '{target}': its categories are ordered, but were written without their order; "
+                "write the file with dictionaries, or give the order by labels=."
+            )
 
     def _csv(self, columns: Columns, text: Sequence[str]) -> Iterator["pa.RecordBatch"]:
         """Features, and weights, as numbers or truth values, but for those that are ``text``."""
@@ -159,10 +173,10 @@ class File:
     def _csv_as(self, columns: Columns, names: Sequence[str], types: dict[str, Any]) -> Iterator["pa.RecordBatch"]:
         from pyarrow import csv
 
-        convert = csv.ConvertOptions(column_types=types, include_columns=names, strings_can_be_null=True)
-        convert.null_values = [text for text in convert.null_values if text not in columns.never_missing]
+        convert = csv.ConvertOptions(column_types=types, include_columns=names)
         with csv.open_csv(self.path, csv.ReadOptions(block_size=1 << 22), convert_options=convert) as reader:
-            yield from reader
+            for batch in reader:
+                yield _with_missing(batch, columns, convert.null_values)
 
     def _strange_cell(self, columns: Columns, numbers: Sequence[str]) -> DataError | None:
         """The error that names the first cell of these columns that is no number, found by reading them as text."""
@@ -180,6 +194,21 @@ class File:
         except (pa.ArrowException, OSError):
             return None  # the file itself cannot be read, as the first error says
         return None
+
+
+def _with_missing(batch: "pa.RecordBatch", columns: Columns, written: Sequence[str]) -> "pa.RecordBatch":
+    """The batch with text that missing values are written as taken for such, but where it is a name of its column."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    def cells(name: str, column: "pa.Array") -> "pa.Array":
+        if not pa.types.is_string(column.type):
+            return column
+        texts = [text for text in written if text not in columns.known_of(name)]
+        return pc.if_else(pc.is_in(column, pa.array(texts)), None, column)
+
+    names = batch.schema.names
+    return pa.RecordBatch.from_arrays([cells(*one) for one in zip(names, batch.columns, strict=True)], names)
 
 
 def _culprit(file: Any, group: int, columns: Columns) -> str | None:

@@ -30,8 +30,11 @@ def read_labels(y: Any, labels: Iterable[Any] | None = None) -> tuple[np.ndarray
             labels = present
         categories = categories_of(y)
         if categories is not None:
-            labels = [name for name in categories if name in set(present)]
-    labels = _plain(labels)
+            labels = type(categories)(name for name in categories if name in set(present))
+        ordered = isinstance(labels, Ordered)
+    else:
+        ordered = True
+    labels = (Ordered if ordered else tuple)(_plain(labels))
     code = {label: k for k, label in enumerate(labels)}
     if len(code) < len(labels):
         raise DataError(f"labels must differ from one another, got {', '.join(map(str, labels))}.")
@@ -39,44 +42,56 @@ def read_labels(y: Any, labels: Iterable[Any] | None = None) -> tuple[np.ndarray
     if strange is not None:
         row = row_name(y, int((codes == strange).argmax()))
         raise DataError(f"row {row}: label {present[strange]!r} is not one of {few(labels)}.")
-    return np.array([*(code[value] for value in present), -1])[codes], tuple(labels)
+    return np.array([*(code[value] for value in present), -1])[codes], labels
+
+
+class Ordered(tuple):
+    """Names in an order that was given: those of ordered categories, or of ``labels=``."""
+
+    __slots__ = ()
 
 
 def categories_of(y: Any) -> tuple[Any, ...] | None:
     """The categories of a column in their order, those that do not occur, too; None for a column without."""
     kind = getattr(y, "dtype", None)
-    if isinstance(kind, pd.CategoricalDtype) or type(kind).__name__ == "Enum":  # pandas', polars'
-        return tuple(_plain(kind.categories))
+    if isinstance(kind, pd.CategoricalDtype):
+        return (Ordered if kind.ordered else tuple)(_plain(kind.categories))
+    if type(kind).__name__ == "Enum":  # polars'
+        return Ordered(_plain(kind.categories))
     arrow = getattr(y, "type", None)  # pyarrow's; text that is only stored so has no order
     if getattr(arrow, "ordered", False) and len(y):
         column = y.unify_dictionaries().chunk(0) if hasattr(y, "chunk") else y
-        return tuple(column.dictionary.to_pylist())
+        return Ordered(column.dictionary.to_pylist())
     return None
 
 
 def union_of_names(a: tuple[Any, ...], b: tuple[Any, ...], what: str) -> tuple[Any, ...]:
-    """The names of two parts together: sorted, or in the order of categories where one of them has all.
+    """The names of two parts together, in the order of the one whose order was given and that has all; else sorted.
 
-    Raises DataError where a part has an order of its own, and the other one a name that has no place in it.
+    Names that stand in no order of the alphabet, though none was given, as of categories that are not ordered, stay in
+    theirs, and new ones come last. Raises DataError where orders that were given differ, or do not say where a name
+    of the other part stands.
     """
-    new, own = [name for name in b if name not in a], [_has_own_order(names) for names in (a, b)]
-    if own[1] and set(a) <= set(b) and not (own[0] and [name for name in b if name in a] != list(a)):
-        return b
-    if not new:
+    new, given = [name for name in b if name not in a], [isinstance(names, Ordered) for names in (a, b)]
+    if all(given) and [name for name in a if name in b] != [name for name in b if name in a]:
+        raise DataError(f"{what} are in the order {few(a)} in one part and {few(b)} in another; use one order.")
+    if not new and (given[0] or not given[1]):
         return a
-    if any(own):
+    if set(a) <= set(b) and given[1]:
+        return b
+    if any(given):
+        strange = new[0] if given[0] else next(name for name in a if name not in b)
         raise DataError(
-            f"{what} are {few(a)} in one part and {few(b)} in another, and where {new[0]!r} stands among the others is "
-            "not said; give all names in their order, as categories or by labels=."
+            f"{what} are {few(a)} in one part and {few(b)} in another, and where {strange!r} stands among the others "
+            "is not said; give all names in their order, as ordered categories."
         )
-    return read_labels([*a, *new])[1]
-
-
-def _has_own_order(names: tuple[Any, ...]) -> bool:
+    if set(a) <= set(b) and [name for name in b if name in a] == list(a):
+        return b
     try:
-        return list(names) != sorted(names)
+        own = list(a) != sorted(a)
     except TypeError:  # names of several kinds, in the order in which they came
-        return False
+        own = False
+    return (*a, *new) if own else read_labels([*a, *new])[1]
 
 
 def read_response(y: Any, target: str) -> np.ndarray:

@@ -35,6 +35,8 @@ PROPOSAL = "log_prior_over_normal"  # in sample_stats, of fits that draw from a 
 CHECKS = 6  # parameters at which exactness is checked
 LOOKS = 4  # places around the mode, likewise
 HARMLESS = 1e-3  # nats a width of the posterior by which few rows may miss the slope of the log-likelihood there
+TRIED_AT = 4  # draws of the prior, and as many places near 0 and FAR, at which rows are looked at
+FAR = 4.0  # widths of a standard normal
 NEIGHBOURS = 1_000  # first rows that are looked at together, to see whether they see each other
 PRIOR_DRAWS = 262  # for scales and starting points, CHECKS among them
 LOADED = 1 << 31  # bytes up to which a table that was streamed is loaded, where its likelihood needs every row
@@ -76,7 +78,7 @@ class Problem:
         self.rows = self.few = self.lay(replace(few, weights=_standing_for(few, self.summary)), coarse=True)
         # Priors need a table to run on; where they do not look at it, one row does for tables of any size.
         self.table = self.few if self.reads_table else take(self.few, np.arange(1))
-        self._check_rows_independent(len(few.x))
+        self._check_rows_independent(few)
         self._check_nothing_looks_at_what_is_missing()
         self._sampled = sampled
         none = Compressed(None, self.summary, True, "all rows, as asked for")
@@ -203,22 +205,29 @@ class Problem:
             return
         refuse_missing(self.model.name, chain(self.own.parts(), [few]), self.schema.columns)
 
-    def _check_rows_independent(self, count: int) -> None:
+    def _check_rows_independent(self, sample: Part) -> None:
         """Every fit and query adds up single rows: refuse a model in which rows see each other."""
         # Spread, for tables sorted by label, and neighbours, for what looks back at earlier rows.
-        few = np.sort(np.concatenate([np.linspace(0, count - 1, 24).astype(int), np.arange(NEIGHBOURS) % count]))
+        spread, near = np.linspace(0, len(sample.x) - 1, 24).astype(int), np.arange(NEIGHBOURS)
+        few = np.sort(np.concatenate([spread, near % len(sample.x)]))
         rows = self.few
         if not self.reads_table:  # a table of these rows alone then, for a program that other tables share
             rows, few = take(rows, few), np.arange(len(few))
+            if self.own.sources is not None:  # a sample's rows are no neighbours
+                first = next(self.own.parts())
+                both = joined([sample.take(spread), first.take(near % len(first.x))])
+                rows = self.lay(replace(both, weights=None), pad=False)
         terms = partial(rows_apart_and_together, spec=self.spec, rows=rows, **self.keywords)
-        draws, rng = self.prior_draws(0)[:8], np.random.default_rng(0)
+        # As far as a vague prior reaches, what one row sees of another is small beside what it is itself, and what a
+        # parameter switches on may be off at most places.
+        rng = np.random.default_rng(0)
         stay = rng.random(len(few)) < 0.5
-        # As far as a vague prior reaches, what one row sees of another is small beside what it is itself.
-        for vectors in (draws, rng.normal(size=draws.shape)):
-            for vector in vectors:
-                apart, together, same = terms(vector, few=few)
-                if np.isfinite(apart).all() or np.isfinite(together).all():
-                    break
+        draws = self.prior_draws(0)[:TRIED_AT]
+        near_0 = rng.normal(size=(2, *draws.shape))
+        for place, vector in enumerate(np.concatenate([draws, near_0[0], FAR * near_0[1]])):
+            apart, together, same = terms(vector, few=few)
+            if not (np.isfinite(apart).any() or np.isfinite(together).any()):
+                continue
             if not same:
                 raise ModelError(
                     f"a site of {self.model.name} observes a function of x or y, and not x or y as given; transform "
@@ -228,7 +237,9 @@ class Problem:
             moved = terms(vector, few=np.where(stay, few, few[0]))[1]
             alike = len(together) < len(few) or np.array_equal(together[stay], moved[stay], equal_nan=True)
             typical = np.median([1.0, *np.abs(together[np.isfinite(together)])])
-            if not alike or not np.allclose(apart, together, rtol=1e-6, atol=1e-6 * max(1.0, typical), equal_nan=True):
+            # Far out rounding errors may be large, and tables of one row and of many have others.
+            close = place >= 2 * len(draws) or np.allclose(apart, together, 1e-6, 1e-6 * max(1.0, typical), True)
+            if not (alike and close):
                 raise ModelError(
                     f"the rows of {self.model.name} are not independent given its parameters (what it says of a row in "
                     f"a table of {len(few)} changes with the others); compute what rows share in advance, or pass it "

@@ -173,9 +173,9 @@ class Summary:
         if self.labels is None:
             return self
         there = [k for k, name in enumerate(self.labels) if name in kept or np.any(self.label == k)]
-        labels, code = tuple(self.labels[k] for k in there), np.searchsorted(there, self.label)  # hidden ones last
+        labels, code = type(self.labels)(self.labels[k] for k in there), np.searchsorted(there, self.label)
         sample, extremes = (recoded(part, labels) for part in (self.sample, self.extremes))
-        return replace(self, labels=labels, label=code, sample=sample, extremes=extremes)
+        return replace(self, labels=labels, label=code, sample=sample, extremes=extremes)  # hidden ones are last
 
     def first_without_label(self) -> str | None:
         """The first row without a label, by name; None where the rows are not at hand."""

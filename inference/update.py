@@ -70,5 +70,9 @@ def _look_at_each_row(fit: "Fit", new: Summary) -> None:
 def _read_y(shape: Structure, y: Any, schema: Schema) -> tuple[np.ndarray, tuple | None]:
     if y is None or not shape.has_y:
         return np.full(0 if y is None else len(y), -1), ()
+    if not shape.classes:
+        return read_response(y, schema.target), None
+    known = categories_of(y)
+    codes, names = read_labels(y, known)
     # All categories, as those that do not occur tell where new ones stand among the old.
-    return read_labels(y, categories_of(y)) if shape.classes else (read_response(y, schema.target), None)
+    return codes, names if known is None else known

@@ -2,9 +2,14 @@
 
 import importlib
 import sys
+from collections import deque
+from dataclasses import dataclass
+from functools import cached_property, partial
 
+import jax
 import numpy as np
 import numpyro.distributions as dist
+import pandas as pd
 import pytest
 from bayeszoo.inference import ModelError, map_estimate
 from numpyro import sample
@@ -78,3 +83,90 @@ def test_a_module_that_is_edited_and_read_again(monkeypatch, tmp_path):
         with pytest.raises(ModelError, match="has changed since it was fitted"):
             fit.log_conditional(X, Y)
     monkeypatch.delitem(sys.modules, "edited_module")
+
+
+@dataclass(slots=True)
+class Slotted:
+    scale: float
+
+
+def test_what_is_held_in_slots_deques_indices_and_function_attributes():
+    slotted, row, series = Slotted(100.0), deque([100.0]), pd.Series([100.0, 0.01], index=["wide", "narrow"])
+
+    def attribute():
+        return attribute.scale
+
+    attribute.scale = 100.0
+    models = {}
+    for name, scale in (
+        ("slots", lambda: slotted.scale),
+        ("deque", lambda: row[0]),
+        ("index", lambda: series["wide"]),
+        ("attribute", attribute),
+    ):
+
+        def model(x, y=None, scale=scale):
+            sample("y", dist.Normal(sample("a", dist.Normal(0, scale())) + 0 * x[:, 0], 1.0), obs=y)
+
+        models[name] = model
+    assert [fitted(model) for model in models.values()] == [MEAN] * 4
+    slotted.scale = row[0] = attribute.scale = 0.01
+    series.index = ["narrow", "wide"]
+    for model in models.values():
+        assert abs(fitted(model)) < 0.1
+
+
+def test_a_table_that_is_bound_is_known_by_its_names():
+    def model(x, y=None, *, scales):
+        sample("y", dist.Normal(sample("a", dist.Normal(0, scales["a"])) + 0 * x[:, 0], 1.0), obs=y)
+
+    one = pd.Series([100.0, 0.01], index=["a", "b"])
+    assert fitted(partial(model, scales=one)) == MEAN
+    assert abs(fitted(partial(model, scales=one.set_axis(["b", "a"])))) < 0.1
+
+
+KEY = jax.random.key(3)
+shape = 1
+
+
+class Lazy:
+    @cached_property
+    def scale(self):
+        return 100.0
+
+    def __call__(self, x, y=None):
+        jitter = 0 * jax.random.normal(KEY)
+        sample(
+            "y", dist.Normal(sample("a", dist.Normal(0, self.scale)) + jitter + jax.numpy.zeros(x.shape[0]), 1.0), obs=y
+        )
+
+
+def test_what_is_no_change(monkeypatch):
+    """A value that is computed when it is asked for, a key of JAX's, and a global named like an attribute."""
+    fit = map_estimate(Lazy(), X, Y)
+    assert fit.posterior()["a"].item() == MEAN
+    monkeypatch.setitem(globals(), "shape", 2)
+    assert np.isfinite(fit.log_conditional(X, Y)).all()
+
+
+def test_modules_that_import_one_another(monkeypatch, tmp_path):
+    """Ten of them, each of which the model names; and one that it imports from its own package."""
+    names = [f"module_{i}" for i in range(10)]
+    package = tmp_path / "edited_package"
+    package.mkdir()
+    lines = "\n".join(f"    from . import {name}" for name in names)
+    text = f"import numpyro\nimport numpyro.distributions as dist\n\ndef model(x, y=None):\n{lines}\n"
+    text += '    a = numpyro.sample("a", dist.Normal(0, 100))\n'
+    text += f'    numpyro.sample("y", dist.Normal(a + {names[0]}.BY + 0 * x[:, 0], 1.0), obs=y)\n'
+    (package / "__init__.py").write_text("")
+    (package / "models.py").write_text(text)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    for name in names:
+        (package / f"{name}.py").write_text("\n".join(f"from . import {other}" for other in names) + "\nBY = 0.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    model = importlib.import_module("edited_package.models").model
+    assert fitted(model) == MEAN
+    sys.modules["edited_package.module_0"].BY = 5.0
+    assert fitted(model) == LESS_5
+    for name in [name for name in sys.modules if name.startswith("edited_package")]:
+        monkeypatch.delitem(sys.modules, name)

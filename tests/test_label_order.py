@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from bayeszoo.inference import DataError, map_estimate, mle
-from bayeszoo.models import gaussian_naive_bayes, ordinal_regression
+from bayeszoo.models import gaussian_naive_bayes, mixed_naive_bayes, ordinal_regression
+from bayeszoo.workflow import store
 
 RNG = np.random.default_rng(0)
 NAMES = ["low", "mid", "high"]
@@ -87,6 +89,52 @@ def test_new_labels_of_an_update_stand_where_their_categories_say(whole):
     same(whole.update(X, Y.astype(str)), whole.update(X, Y))
 
 
+def test_orders_that_differ_are_refused(whole, tmp_path):
+    """Names that stand in the order of the alphabet may have been given in it, too."""
+    for name, order in (("1", NAMES), ("2", NAMES[::-1])):
+        part = TABLE.assign(grade=pd.Categorical(Y.astype(str), order, ordered=True))
+        part.to_parquet(tmp_path / f"{name}.parquet")
+    with pytest.raises(DataError, match="in the order low, mid, high in one part and high, mid, low in another"):
+        map_estimate(ordinal_regression, tmp_path, target="grade")
+    with pytest.raises(DataError, match="in the order low, mid, high in one part and high, mid, low in another"):
+        whole.update(X, pd.Categorical(Y.astype(str), NAMES[::-1], ordered=True))
+    sizes = pd.Series(Y).cat.rename_categories(["poor", "fair", "good"])
+    upper = (sizes != "poor").to_numpy()
+    first = map_estimate(ordinal_regression, X[upper], sizes[upper].cat.remove_unused_categories())
+    assert first.schema.labels == ("fair", "good")
+    with pytest.raises(DataError, match="where 'poor' stands among the others is not said"):
+        first.update(X[~upper], sizes[~upper].astype(str))
+    later = first.update(X[~upper], sizes[~upper])
+    np.testing.assert_allclose(later.params["w"], whole.params["w"], rtol=1e-6)
+
+
+def test_an_order_that_a_file_has_lost(whole, tmp_path):
+    pq.write_table(pa.Table.from_pandas(TABLE), tmp_path / "t.parquet", use_dictionary=False)
+    with pytest.raises(DataError, match="'grade': its categories are ordered, but were written without their order"):
+        map_estimate(ordinal_regression, tmp_path / "t.parquet", target="grade")
+    same(map_estimate(ordinal_regression, tmp_path / "t.parquet", target="grade", labels=NAMES), whole)
+
+
+def test_categories_without_an_order_take_new_names(tmp_path):
+    """As pandas' categories are, unless they are told to be ordered: they stay in theirs, in files, too."""
+    names = pd.Series(pd.Categorical(Y.astype(str), NAMES), name="grade")
+    X.assign(grade=names).to_parquet(tmp_path / "t.parquet")
+    for fit in (
+        mle(gaussian_naive_bayes, X, names),
+        mle(gaussian_naive_bayes, tmp_path / "t.parquet", target="grade"),
+    ):
+        assert fit.schema.labels == tuple(NAMES)
+        assert fit.update(X[:9], ["new"] * 9).schema.labels == (*NAMES, "new")
+        other = pd.Categorical(["new", "high"] * 4, ["new", "high"])
+        assert fit.update(X[:8], other).schema.labels == (*NAMES, "new")
+
+
+def test_a_run_remembers_that_its_labels_are_ordered(whole, tmp_path):
+    store.save(whole, tmp_path / "run")
+    with pytest.raises(DataError, match="where 'none' stands among the others is not said"):
+        store.load(tmp_path / "run").update(X[:9], ["none"] * 9)
+
+
 def test_a_label_that_is_not_among_those_given_is_named_by_row(tmp_path):
     path = from_parquet(tmp_path)
     row = int(np.flatnonzero(Y == "mid")[0])
@@ -104,3 +152,18 @@ def test_names_that_look_like_missing_values(tmp_path):
     for other in (named, later):
         assert other.schema.labels == ("NA", "ok")
         np.testing.assert_allclose(other.params["mu"], fit.params["mu"], rtol=1e-6)
+
+
+def test_a_name_of_one_column_is_a_missing_value_of_others(tmp_path):
+    """NA: a name of column c, and what numbers, other names and labels that are missing are written as."""
+    table = pd.DataFrame({"a": X["a"], "c": np.array(["NA", "EU", "AS"])[CODES], "e": np.array(["p", "q"])[CODES % 2]})
+    label = pd.Series(np.array(["x", "y"])[RNG.integers(2, size=600)], name="grade")
+    fit = mle(mixed_naive_bayes, table, label)
+    table, label = table.astype({"a": object}), label.copy()
+    table.loc[::7, "a"] = table.loc[::5, "e"] = label[::3] = None
+    table.assign(grade=label).to_csv(tmp_path / "t.csv", index=False, na_rep="NA")
+    table["a"] = table["a"].astype(float)
+    from_file, from_memory = fit.update(tmp_path / "t.csv"), fit.update(table, label)
+    assert from_file.schema.labels == from_memory.schema.labels == ("x", "y")
+    for name, value in from_memory.params.items():
+        np.testing.assert_allclose(from_file.params[name], value, rtol=1e-6, atol=1e-9)

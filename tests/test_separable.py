@@ -379,6 +379,28 @@ def test_rows_that_see_each_other_are_refused_under_a_vague_prior_too(what, vagu
         mle(shared, RNG.normal(size=(2_000, 1)), (y > 0).astype(int) if what == "two labels back" else y)
 
 
+def test_rows_that_seldom_see_each_other_are_refused():
+    """One row in fifty of 50,000 sees the one before it; of a sample of 5,000 hardly any does."""
+
+    def panel(x, y=None):
+        b = sample("b", dist.Normal(0.0, 1.0))
+        before = jnp.where(x[:, 1] == jnp.roll(x[:, 1], 1), jnp.roll(x[:, 0], 1), 0.0)
+        sample("y", dist.Normal(b * before, 1.0), obs=y)
+
+    person = np.cumsum(np.arange(50_000) % 50 != 49)
+    with pytest.raises(ModelError, match="not independent given its parameters"):
+        map_estimate(panel, np.column_stack([RNG.normal(size=50_000), person]), RNG.normal(size=50_000))
+
+
+def test_rows_that_see_each_other_at_some_parameters_only_are_refused():
+    def gated(x, y=None):
+        a, r = sample("a", dist.Normal(0.0, 1.0)), sample("r", dist.Normal(0.0, 1.0))
+        sample("y", dist.Normal(a * x[:, 0] + jnp.maximum(r - 1, 0.0) * jnp.roll(x[:, 0], 1), 1.0), obs=y)
+
+    with pytest.raises(ModelError, match="not independent given its parameters"):
+        map_estimate(gated, RNG.normal(size=(2_000, 1)), RNG.normal(size=2_000))
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_a_posterior_that_is_the_normal_itself_has_no_tail(seed):
     """Weights are the same in all draws but for rounding, of which no Pareto k can be told."""

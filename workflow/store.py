@@ -23,6 +23,7 @@ from ..inference.declare import Declared, declare
 from ..inference.errors import BayeszooError, DataError, ModelError
 from ..inference.fit import Fit
 from ..inference.fits import laplace, map_estimate, mle
+from ..inference.labels import Ordered
 from ..inference.moments import Moments
 from ..inference.sampling import nuts
 from ..inference.structure import structure
@@ -101,6 +102,7 @@ def save(fit: Fit, folder: str | Path, origin: Origin = WHOLE) -> xr.DataTree:
         "columns": fit.schema.columns,
         "target": fit.schema.target,
         "labels": fit.schema.labels,
+        "ordered": isinstance(fit.summary.labels, Ordered),
         "levels": fit.schema.levels,
         "dims": {name: [OURS.get(dim, dim) for dim in one.dims] for name, one in fit.posterior().data_vars.items()},
         "units": {name: np.asarray(getattr(spec, name)).tolist() for name in ("loc", "scale", "y_loc", "y_scale")},
@@ -274,7 +276,7 @@ def _read(record: dict[str, Any], folder: Path) -> Fit:
         stats = {name: value.values for name, value in groups.items()}
     with (folder / "rows.npz").open("rb") as file, np.load(file) as stored:
         arrays = dict(stored)
-    labels = None if record["labels"] is None else tuple(record["labels"])
+    labels = None if record["labels"] is None else (Ordered if record["ordered"] else tuple)(record["labels"])
     levels = tuple(tuple(names) if isinstance(names, list) else names for names in record["levels"])
     schema = Schema(tuple(record["columns"]), record["target"], labels, levels)
     response = shape.has_y and shape.classes is None

@@ -1,0 +1,171 @@
+"""What a value holds and a function reads, as something to compare: a model that was edited is another model."""
+
+import dis
+import importlib.util
+import inspect
+import pickle
+import sys
+import sysconfig
+from collections import deque
+from collections.abc import Hashable, KeysView, Mapping
+from functools import cached_property, lru_cache, partial
+from typing import Any
+
+import jax
+import numpy as np
+from numpyro.distributions import Distribution
+
+INSTALLED = tuple(sysconfig.get_paths()[kind] for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
+PLAIN = (bool, int, float, complex, str, bytes, type(None))
+
+
+def content(value: Any, seen: dict[int, Any] | None = None) -> Hashable:
+    """What a value holds, as something to compare: numbers, arrays, containers, objects, and all a function reads.
+
+    Compiled programs are kept by it: a changed global, closure, method or attribute compiles anew. seen: what was
+    looked at before, kept alive so that no other object takes its id; a function that many others call is read once.
+    """
+    seen = {} if seen is None else seen
+    if isinstance(value, PLAIN):
+        return type(value), repr(value) if isinstance(value, float) else value  # a nan is not equal to itself
+    if id(value) in seen:
+        return "seen", list(seen).index(id(value))
+    if inspect.ismodule(value) or _of_a_library(value):
+        return type(value).__name__, getattr(value, "__name__", None)
+    seen[id(value)] = value
+    if isinstance(value, type):  # its methods and values, those of its bases, too
+        held = {name: one for name, one in vars(value).items() if not _dunder(name) or inspect.isfunction(one)}
+        return value, content(held, seen), content(value.__bases__, seen)
+    if isinstance(value, staticmethod | classmethod):
+        return type(value), content(value.__func__, seen)
+    if isinstance(value, property):
+        return type(value), content((value.fget, value.fset), seen)
+    if isinstance(value, partial):
+        return content((value.func, value.args, value.keywords), seen)
+    if isinstance(value, Distribution):  # its parameters, and not what it has computed from them since
+        leaves, tree = jax.tree.flatten(value)
+        return content(type(value), seen), str(tree), content(leaves, seen)
+    if isinstance(value, Mapping):
+        return type(value), tuple((content(k, seen), content(v, seen)) for k, v in value.items())
+    if isinstance(value, list | tuple | deque):
+        return type(value), tuple(content(one, seen) for one in value)
+    if isinstance(value, set | frozenset):
+        return type(value), frozenset(content(one, seen) for one in value)
+    if isinstance(value, jax.Array) and jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
+        with jax.ensure_compile_time_eval():  # a model is being traced
+            return content(np.asarray(jax.random.key_data(value)), seen)
+    if hasattr(value, "__array__"):
+        array = np.asarray(value)
+        names = None if isinstance(value, jax.Array) or type(value) is np.ndarray else _pickled(value)
+        if array.dtype != object:
+            return type(value), array.dtype.str, array.shape, array.tobytes(), names
+        return type(value), array.shape, tuple(content(one, seen) for one in array.ravel()), names
+    if inspect.isfunction(value):
+        given = value.__defaults__, value.__kwdefaults__, vars(value)
+        return value, content(_outside(value), seen), content(given, seen)
+    if inspect.ismethod(value):
+        return value.__func__, content(value.__self__, seen)
+    held = _held(value)
+    if held is None:
+        return type(value), id(value)
+    return type(value), content(held, seen), content(type(value), seen)
+
+
+def _held(value: Any) -> dict[str, Any] | None:
+    """The attributes of an object, but for those that it computes from others; None where they cannot be told."""
+    slots = [name for one in type(value).__mro__ for name in (vars(one).get("__slots__") or ())]
+    if not hasattr(value, "__dict__") and not slots:
+        return None
+    held = {name: getattr(value, name) for name in slots if hasattr(value, name)} | getattr(value, "__dict__", {})
+    return {k: v for k, v in held.items() if not isinstance(getattr(type(value), k, None), cached_property)}
+
+
+def _pickled(value: Any) -> bytes | None:
+    """What a table holds besides its numbers: an index, columns, coordinates, a mask."""
+    try:
+        return pickle.dumps(value)
+    except Exception:  # of a library's object of any kind; its numbers are compared anyway
+        return None
+
+
+def _outside(function: Any) -> dict[str, Any]:
+    """The globals and the closure that a function reads, those of the functions inside it, too.
+
+    Of a module of the user's, also one that is imported in the function, all that has a name which the function reads.
+    """
+    loaded, names, bases, parts = _names(function.__code__)
+    package = function.__globals__.get("__package__")
+    for base in bases:
+        _load(base, package, parts)
+    modules = [full for name in names for full in (name, f"{package}.{name}")]  # relative imports, too
+    places = (sys.modules, modules), (function.__globals__, loaded)
+    found = {name: place[name] for place, of in places for name in of if name in place}
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    found |= {name: cell.cell_contents for name, cell in cells}
+    met: set[int] = set()
+    return {name: _used(value, names, met) for name, value in found.items()}
+
+
+@lru_cache(maxsize=10_000)
+def _names(code: Any) -> tuple[KeysView[str], ...]:
+    """Names that code loads from outside, all that it reads, modules that it imports, and what from them; sorted.
+
+    Those of the code inside it are among them.
+    """
+    kinds = {"LOAD_GLOBAL": 0, "LOAD_NAME": 0, "IMPORT_NAME": 2, "IMPORT_FROM": 3}
+    found: tuple[set[str], ...] = set(), set(code.co_names), set(), set()
+    for one in dis.get_instructions(code):
+        if one.opname in kinds:
+            found[kinds[one.opname]].add(one.argval)
+    for inner in filter(inspect.iscode, code.co_consts):
+        for names, more in zip(found, _names(inner), strict=True):
+            names.update(more)
+    return tuple(dict.fromkeys(sorted(names)).keys() for names in found)
+
+
+def _load(base: str, package: str | None, parts: KeysView[str]) -> None:
+    """Import a module of the user's that a function imports when it runs: what it reads there is known before.
+
+    base: as the function names it, in its own package or outside; parts: what may be modules within.
+    """
+    if base in sys.modules and _installed(base):
+        return
+    inside = [f"{package}.{base}" if base else package] if package else []
+    for name in (*inside, base):
+        try:
+            spec = sys.modules[name].__spec__ if name in sys.modules else importlib.util.find_spec(name)
+            if spec is None or (spec.origin or "").startswith(INSTALLED):
+                continue
+            importlib.import_module(name)
+            for full in (f"{name}.{part}" for part in parts if spec.submodule_search_locations is not None):
+                if full not in sys.modules and importlib.util.find_spec(full) is not None:
+                    importlib.import_module(full)
+            return
+        except (ImportError, ValueError):  # there is none; the function says so itself, if it gets there
+            continue
+
+
+def _used(value: Any, names: KeysView[str], met: set[int]) -> Any:
+    """A module of the user's as the values of these names in it, and in modules within, once; all else as it is."""
+    if not inspect.ismodule(value) or _installed(value.__name__) or id(value) in met:
+        return value
+    met.add(id(value))
+    inner = {name: getattr(value, name) for name in names if hasattr(value, name)}
+    return {name: _used(one, names, met) for name, one in inner.items()}
+
+
+def _dunder(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")
+
+
+def _of_a_library(value: Any) -> bool:
+    """A function or class of JAX and the like, which reads nothing of the user's; objects of theirs hold his values."""
+    return callable(value) and hasattr(value, "__name__") and _installed(getattr(value, "__module__", None))
+
+
+def _installed(module: str | None) -> bool:
+    """Whether a module came with Python or with a package, and not from the user, who may change it any time."""
+    if module in sys.builtin_module_names:
+        return True
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return file is not None and file.startswith(INSTALLED)

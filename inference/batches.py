@@ -124,7 +124,8 @@ def part_of(batch: "pa.RecordBatch", columns: Columns, where: str, start: int) -
                 raise DataError(f"label {label!r} of row {row} is not one of {few(columns.labels)}.")
             place = {name: k for k, name in enumerate(columns.labels)}
             y, names = np.array([*(place.get(name, -1) for name in names), -1])[y], columns.labels
-        if not columns.labelled and too_many(names, columns.target):
+        there = names if len(names) <= LABELS else [names[k] for k in np.unique(y[y >= 0])]  # of categories, few may be
+        if not columns.labelled and too_many(there, columns.target):
             y, names = numbers(columns.target).astype(np.float64), None
             strange = np.flatnonzero(~np.isfinite(y))
             if len(strange):

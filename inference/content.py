@@ -3,19 +3,26 @@
 import dis
 import importlib.util
 import inspect
+import os
 import pickle
 import sys
 import sysconfig
 from collections import deque
 from collections.abc import Hashable, KeysView, Mapping
 from functools import cached_property, lru_cache, partial
+from pathlib import Path
+from site import getsitepackages, getusersitepackages
+from types import CellType
 from typing import Any
 
 import jax
 import numpy as np
 from numpyro.distributions import Distribution
 
-INSTALLED = tuple(sysconfig.get_paths()[kind] for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
+_PATHS = [sysconfig.get_paths()[kind] for kind in ("stdlib", "platstdlib", "purelib", "platlib")]
+INSTALLED = tuple(str(Path(path)) + os.sep for path in (*_PATHS, *getsitepackages(), getusersitepackages()))
+LIBRARIES = ("jax", "jaxlib", "numpyro", "numpy", "scipy", "functools")  # wherever they are installed
+EMPTY = CellType()  # a variable of an outer function that has no value yet
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
 
@@ -31,7 +38,9 @@ def content(value: Any, seen: dict[int, Any] | None = None) -> Hashable:
     if id(value) in seen:
         return "seen", list(seen).index(id(value))
     if inspect.ismodule(value) or _of_a_library(value):
-        return type(value).__name__, getattr(value, "__name__", None)
+        # Of functions that a library makes, each is another, as its closure is the user's.
+        own = value if inspect.isfunction(value) and value.__closure__ else getattr(value, "__qualname__", None)
+        return type(value).__name__, getattr(value, "__name__", None), getattr(value, "__module__", None), own
     seen[id(value)] = value
     if isinstance(value, type):  # its methods and values, those of its bases, too
         held = {name: one for name, one in vars(value).items() if not _dunder(name) or inspect.isfunction(one)}
@@ -61,7 +70,9 @@ def content(value: Any, seen: dict[int, Any] | None = None) -> Hashable:
             return type(value), array.dtype.str, array.shape, array.tobytes(), names
         return type(value), array.shape, tuple(content(one, seen) for one in array.ravel()), names
     if inspect.isfunction(value):
-        given = value.__defaults__, value.__kwdefaults__, vars(value)
+        read = _names(value.__code__)[1]
+        held = {name: one for name, one in vars(value).items() if name in read or name == "__wrapped__"}
+        given = value.__defaults__, value.__kwdefaults__, held
         return value, content(_outside(value), seen), content(given, seen)
     if inspect.ismethod(value):
         return value.__func__, content(value.__self__, seen)
@@ -73,7 +84,9 @@ def content(value: Any, seen: dict[int, Any] | None = None) -> Hashable:
 
 def _held(value: Any) -> dict[str, Any] | None:
     """The attributes of an object, but for those that it computes from others; None where they cannot be told."""
-    slots = [name for one in type(value).__mro__ for name in (vars(one).get("__slots__") or ())]
+    slots = [
+        slot for one in type(value).__mro__ for slot, kind in vars(one).items() if inspect.ismemberdescriptor(kind)
+    ]
     if not hasattr(value, "__dict__") and not slots:
         return None
     held = {name: getattr(value, name) for name in slots if hasattr(value, name)} | getattr(value, "__dict__", {})
@@ -100,8 +113,8 @@ def _outside(function: Any) -> dict[str, Any]:
     modules = [full for name in names for full in (name, f"{package}.{name}")]  # relative imports, too
     places = (sys.modules, modules), (function.__globals__, loaded)
     found = {name: place[name] for place, of in places for name in of if name in place}
-    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    found |= {name: cell.cell_contents for name, cell in cells}
+    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+    found |= {name: cell.cell_contents for name, cell in cells.items() if cell != EMPTY}
     met: set[int] = set()
     return {name: _used(value, names, met) for name, value in found.items()}
 
@@ -141,7 +154,7 @@ def _load(base: str, package: str | None, parts: KeysView[str]) -> None:
                 if full not in sys.modules and importlib.util.find_spec(full) is not None:
                     importlib.import_module(full)
             return
-        except (ImportError, ValueError):  # there is none; the function says so itself, if it gets there
+        except Exception:  # there is none, or it fails in any way; the function says so itself, if it gets there
             continue
 
 
@@ -165,7 +178,9 @@ def _of_a_library(value: Any) -> bool:
 
 def _installed(module: str | None) -> bool:
     """Whether a module came with Python or with a package, and not from the user, who may change it any time."""
-    if module in sys.builtin_module_names:
+    if module is None or module == "__main__":
+        return False
+    if module in sys.builtin_module_names or module.partition(".")[0] in LIBRARIES:
         return True
     file = getattr(sys.modules.get(module), "__file__", None)
     return file is not None and file.startswith(INSTALLED)

@@ -150,7 +150,8 @@ class File:
 
         numbers = [*columns.features, *([columns.weights] if columns.weights else [])]
         types = {name: kind if pa.types.is_boolean(kind) else pa.float64() for name, kind in self._csv_types(numbers)}
-        types |= dict.fromkeys(text, pa.string())
+        named = [columns.target] if any(isinstance(name, str) for name in columns.known_of(columns.target)) else []
+        types |= dict.fromkeys([*text, *named], pa.string())
         try:
             yield from self._csv_as(columns, columns.names, types)
         except (pa.ArrowException, OSError) as error:

@@ -72,21 +72,26 @@ def union_of_names(a: tuple[Any, ...], b: tuple[Any, ...], what: str) -> tuple[A
     theirs, and new ones come last. Raises DataError where orders that were given differ, or do not say where a name
     of the other part stands.
     """
+    if not a or not b:
+        return a or b
     new, given = [name for name in b if name not in a], [isinstance(names, Ordered) for names in (a, b)]
-    if all(given) and [name for name in a if name in b] != [name for name in b if name in a]:
+    same = [name for name in a if name in b] == [name for name in b if name in a]
+    if not same and (all(given) or (given[1] and not set(a) <= set(b))):
         raise DataError(f"{what} are in the order {few(a)} in one part and {few(b)} in another; use one order.")
-    if not new and (given[0] or not given[1]):
+    if given[1] and set(a) <= set(b):
+        return b if new or not given[0] else a
+    if not new and (given[0] or given[1]):
         return a
-    if set(a) <= set(b) and given[1]:
-        return b
     if any(given):
         strange = new[0] if given[0] else next(name for name in a if name not in b)
         raise DataError(
             f"{what} are {few(a)} in one part and {few(b)} in another, and where {strange!r} stands among the others "
             "is not said; give all names in their order, as ordered categories."
         )
-    if set(a) <= set(b) and [name for name in b if name in a] == list(a):
+    if set(a) <= set(b) and same:
         return b
+    if not new:
+        return a
     try:
         own = list(a) != sorted(a)
     except TypeError:  # names of several kinds, in the order in which they came

@@ -78,9 +78,10 @@ def search(
     alike = (np.inf, part * TWINS) if hidden else (CLOSE_BY * scale, part * SAME)
     ends = _different(list(climbs.values()), *alike)
     if few is not problem.rows:
-        if len(ends) > 1 and scale.size <= DENSE:  # along a ridge a climb stops early, and where chance has it
+        there = [(vector, value) for vector, value in ends if np.isfinite(value)]
+        if len(there) > 1 and scale.size <= DENSE:  # along a ridge a climb stops early, and where chance has it
             data = (scale, problem.spec, few, few)
-            ends = _different([descend(end, *data, enough=part * SAME / 100, **target) for end, _ in ends], *alike)
+            ends = _different([descend(end, *data, enough=part * SAME / 100, **target) for end, _ in there], *alike)
         ends = _on_all_rows(problem, ends, few, scale, part, **target)
     best = max(ends, key=lambda climbed: climbed[1])
     mode = _mode_or_rows(problem, best[0], scale, few, **target)
@@ -180,7 +181,7 @@ def _on_all_rows(
     ends = [(vector, value) for vector, value in ends if value >= lowest]
     if scale.size > DENSE:
         further = partial(climb, **target)
-    elif len(ends) > 1:
+    elif len(ends) > 1 and np.isfinite(lowest):
         further = partial(descend, few=few, **target)
     else:  # Newton's steps follow
         return ends

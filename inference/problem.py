@@ -213,8 +213,8 @@ class Problem:
         rows = self.few
         if not self.reads_table:  # a table of these rows alone then, for a program that other tables share
             rows, few = take(rows, few), np.arange(len(few))
-            if self.own.sources is not None:  # a sample's rows are no neighbours
-                first = next(self.own.parts())
+            first = self._first_part()
+            if first is not None:  # a sample's rows are no neighbours
                 both = joined([sample.take(spread), first.take(near % len(first.x))])
                 rows = self.lay(replace(both, weights=None), pad=False)
         terms = partial(rows_apart_and_together, spec=self.spec, rows=rows, **self.keywords)
@@ -245,6 +245,15 @@ class Problem:
                     f"a table of {len(few)} changes with the others); compute what rows share in advance, or pass it "
                     "in as a hyperparameter."
                 )
+
+    def _first_part(self) -> Part | None:
+        """The first rows as they stand in the table; None where they are no longer at hand."""
+        if self.own.sources is None:
+            return None
+        try:
+            return next((part for part in self.own.parts() if len(part.x)), None)
+        except DataError:  # a file that was summarised and is gone; moments may do, and say so if not
+            return None
 
     def _check_nothing_looks_at_what_is_missing(self) -> None:
         """A prior may look at the table, but not at cells and labels that nobody saw."""

@@ -122,7 +122,7 @@ def _read_y(labels: Sequence[Any] | None, y: Any, schema: Schema) -> tuple[np.nd
 
 def _together(total: Summary | None, new: Summary, columns: Columns) -> Summary:
     total = new if total is None else total.merge(new)
-    if columns.labelled or total.labels is None or not too_many(total.labels, total.target):
+    if columns.labelled or total.labels is None or not too_many(total.occurring().labels, total.target):
         return total
     return total.with_response()
 

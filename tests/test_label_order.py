@@ -6,7 +6,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from bayeszoo.inference import DataError, map_estimate, mle
+from bayeszoo.inference import DataError, map_estimate, mle, summarise
+from bayeszoo.inference.labels import Ordered, union_of_names
 from bayeszoo.models import gaussian_naive_bayes, mixed_naive_bayes, ordinal_regression
 from bayeszoo.workflow import store
 
@@ -167,3 +168,37 @@ def test_a_name_of_one_column_is_a_missing_value_of_others(tmp_path):
     assert from_file.schema.labels == from_memory.schema.labels == ("x", "y")
     for name, value in from_memory.params.items():
         np.testing.assert_allclose(from_file.params[name], value, rtol=1e-6, atol=1e-9)
+
+
+def test_a_file_whose_labels_all_look_missing(tmp_path):
+    """Two files, of which one has NA alone: a label where it is told, and none where it is not."""
+    for name, code in (("EU", 0), ("NA", 1)):
+        X[code == (CODES % 2)].assign(grade=name).to_csv(tmp_path / f"{name}.csv", index=False)
+    summary = summarise(tmp_path, target="grade", labels=["EU", "NA"])
+    assert summary.labels == ("EU", "NA")
+    assert not summary.hidden
+    assert summarise(tmp_path, target="grade").hidden
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "want"),
+    [
+        ((), ("b", "a"), ("b", "a")),
+        (Ordered(), ("a", "b"), ("a", "b")),
+        (("high", "low", "mid"), Ordered(NAMES), tuple(NAMES)),
+        (Ordered(NAMES), ("high", "low"), tuple(NAMES)),
+        (("a", "b", "c"), Ordered(("a", "c")), ("a", "b", "c")),
+        (("a", "b", "c"), Ordered(("c", "a")), "use one order"),
+        (("a", "b"), Ordered(("b", "c")), "where 'a' stands"),
+        (Ordered(("a", "b")), ("c",), "where 'c' stands"),
+        (("b", "a"), ("c", "a"), ("b", "a", "c")),
+        (("b", "a"), ("a",), ("b", "a")),
+        (("b", "d"), ("a", "c"), ("a", "b", "c", "d")),
+    ],
+)
+def test_names_of_two_parts(a, b, want):
+    if isinstance(want, str):
+        with pytest.raises(DataError, match=want):
+            union_of_names(a, b, "labels")
+    else:
+        assert union_of_names(a, b, "labels") == want

@@ -17,6 +17,7 @@ from bayeszoo.inference.problem import Problem
 from bayeszoo.inference.separable import crossed, visible
 from bayeszoo.inference.structure import blank, structure
 from bayeszoo.inference.target import log_target
+from bayeszoo.models import linear_regression
 from numpyro import plate, sample
 
 
@@ -390,6 +391,14 @@ def test_rows_that_seldom_see_each_other_are_refused():
     person = np.cumsum(np.arange(50_000) % 50 != 49)
     with pytest.raises(ModelError, match="not independent given its parameters"):
         map_estimate(panel, np.column_stack([RNG.normal(size=50_000), person]), RNG.normal(size=50_000))
+
+
+def test_a_file_that_was_summarised_may_go(tmp_path):
+    pd.DataFrame({"a": RNG.normal(size=300), "y": RNG.normal(size=300)}).to_parquet(tmp_path / "t.parquet")
+    summary = summarise(tmp_path / "t.parquet", target="y")
+    want = mle(linear_regression, summary).params["w"]
+    (tmp_path / "t.parquet").unlink()
+    np.testing.assert_array_equal(mle(linear_regression, summary).params["w"], want)
 
 
 def test_rows_that_see_each_other_at_some_parameters_only_are_refused():

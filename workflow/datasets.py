@@ -188,7 +188,10 @@ def in_order(y: pd.Series | None, order: str) -> pd.Series:
     """Labels as categories in the order that is given, by commas. Raises DataError where it lacks one of them."""
     if y is None:
         raise DataError("--labels orders the labels of --target, which is not given.")
-    (names,) = csv.reader([order], skipinitialspace=True)  # a label with a comma in quotes
+    try:
+        (names,) = csv.reader([order], skipinitialspace=True)  # a label with a comma in quotes
+    except (csv.Error, ValueError) as error:
+        raise DataError(f"--labels takes labels by commas, got {order!r}: {error}.") from None
     names = [name.strip() for name in names]
     text = y.map(str, na_action="ignore")
     other = next((one for one in text.dropna() if one not in names), None)

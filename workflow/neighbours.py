@@ -1,40 +1,64 @@
 """Whether errors of rows that are near one another in x are alike: what a model of y given x leaves unexplained.
 
 Moran's statistic (1950) over pairs of neighbours: where the model is right, errors of rows left out have mean 0 and,
-but for the little that the same posterior makes them share, do not go together, however near the rows are.
+but for the little that the same posterior makes them share, do not go together, however near the rows are. How large
+it is then is found by errors that are drawn as the model says (Besag and Diggle 1977), not from a normal's tail, which
+a few rare errors do not have.
 """
 
-import numpy as np
-from scipy.stats import norm
+from collections.abc import Callable, Iterator
 
-ENOUGH = 50  # rows from which on the sum over pairs is about normal
+import numpy as np
+
+ENOUGH = 50  # rows from which on there are pairs to speak of
 NEAREST = 5  # rows that each is compared with
 MOST = 5_000  # rows that are looked at, at random where there are more
+TIMES = 999  # draws of errors
 
 
-def errors_of_labels(probability: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """1[y_i = k] - P(y_i = k), (rows, labels), and its covariance under the model, diag(p) - p p', of each row."""
-    labels = probability.shape[1]
-    spread = np.einsum("ik,kl->ikl", probability, np.eye(labels)) - np.einsum("ik,il->ikl", probability, probability)
-    return np.eye(labels)[codes] - probability, spread
+def p_of_scores(x: np.ndarray, scores: np.ndarray) -> float:
+    """The chance that sum_ij z_i z_j over pairs of neighbours is as large as it is, or larger.
+
+    scores: z_i, standard normal and independent where the model is right, (rows,). x: (rows, features), NaN where
+    missing.
+    """
+    rows, i, j = _pairs(x)
+    z, rng = scores[rows], np.random.default_rng(1)
+    drawn = (rng.normal(size=len(z)) for _ in range(TIMES))
+    return _rank(lambda z: np.sum(z[i] * z[j]), z, drawn)
 
 
-def p_of_neighbours(x: np.ndarray, errors: np.ndarray, spread: np.ndarray) -> float:
-    """The chance that errors of neighbours are as alike as they are, or more, where the model is right.
+def p_of_labels(x: np.ndarray, probability: np.ndarray, codes: np.ndarray) -> float:
+    """Likewise of sum_ij e_i' e_j with e_ik = 1[y_i = k] - P(y_i = k); probability: (rows, labels)."""
+    rows, i, j = _pairs(x)
+    p, y, rng = probability[rows], codes[rows], np.random.default_rng(1)
+    steps, together = p.cumsum(axis=1)[:, :-1], np.sum(p[i] * p[j])
 
-    With errors e_i of mean 0 and covariance C_i, sum_ij e_i' e_j over pairs of neighbours has mean 0 and variance
-    sum_ij tr(C_i C_j), and is about normal. Neighbours are the NEAREST rows in standardised columns, a missing cell
-    taken for its column's mean.
-    x: (rows, features), NaN where missing; errors: (rows, k); spread: (rows, k, k).
+    def alike(y: np.ndarray) -> float:
+        return np.sum(y[i] == y[j]) - p[i, y[j]].sum() - p[j, y[i]].sum() + together
+
+    drawn = ((rng.random((len(p), 1)) > steps).sum(axis=1) for _ in range(TIMES))
+    return _rank(alike, y, drawn)
+
+
+def _pairs(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows that are looked at, and pairs among these: each with the NEAREST to it, in standardised columns.
+
+    A missing cell is taken for its column's mean. Of rows that are equally near, chance says which.
     """
     from sklearn.neighbors import NearestNeighbors
 
-    chosen = np.sort(np.random.default_rng(0).permutation(len(x))[:MOST])
-    x, errors, spread = x[chosen], errors[chosen], spread[chosen]
+    rng = np.random.default_rng(0)
+    rows = rng.permutation(len(x))[:MOST]
     width = np.nanstd(x, axis=0)
-    x = np.nan_to_num((x - np.nanmean(x, axis=0)) / np.where(width > 0, width, 1.0))
-    near = NearestNeighbors(n_neighbors=NEAREST).fit(x).kneighbors(return_distance=False)  # none is its own
-    ends = np.column_stack([np.repeat(np.arange(len(x)), NEAREST), near.ravel()])
-    i, j = np.unique(np.sort(ends, axis=1), axis=0).T
-    variance = np.einsum("ekl,ekl->", spread[i], spread[j])
-    return float(norm.sf(np.sum(errors[i] * errors[j]) / np.sqrt(variance))) if variance > 0 else 1.0
+    z = np.nan_to_num((x[rows] - np.nanmean(x, axis=0)) / np.where(width > 0, width, 1.0))
+    z = z + 1e-6 * rng.normal(size=z.shape)
+    near = NearestNeighbors(n_neighbors=NEAREST).fit(z).kneighbors(return_distance=False)  # none is its own
+    ends = np.column_stack([np.repeat(np.arange(len(rows)), NEAREST), near.ravel()])
+    return rows, *np.unique(np.sort(ends, axis=1), axis=0).T
+
+
+def _rank(statistic: Callable[[np.ndarray], float], seen: np.ndarray, drawn: Iterator[np.ndarray]) -> float:
+    """The share of draws, and of what was seen among them, at which a statistic is at least as large."""
+    value = statistic(seen) - 1e-9
+    return (1 + sum(statistic(one) >= value for one in drawn)) / (1 + TIMES)

@@ -12,7 +12,7 @@ from ..inference.cells import few
 from ..inference.importance import FAR
 from .check import FALSE_ALARM, inside
 from .left_out import LEAST, Case, pit_of_labels, pit_of_response
-from .neighbours import ENOUGH, errors_of_labels, p_of_neighbours
+from .neighbours import ENOUGH, p_of_labels, p_of_scores
 
 if TYPE_CHECKING:
     from ..inference.fit import Fit
@@ -145,10 +145,12 @@ def _neighbours(case: Case, pit: np.ndarray | None) -> Iterator[Check]:
     if pit is None or len(pit) < ENOUGH or not np.isfinite(pit).all():
         return
     if fit.shape.classes:
-        errors, spread = errors_of_labels(case.label_posterior[0][case.known], fit.y[case.known])
-        p = p_of_neighbours(fit.x[case.known], errors, spread)
+        p = p_of_labels(fit.x[case.known], case.label_posterior[0][case.known], fit.y[case.known])
     else:
-        p = p_of_neighbours(fit.x, norm.ppf(inside(pit))[:, None], np.ones((len(pit), 1, 1)))
+        # Among few draws a place is 0 or 1 too often: y is one of them, and chance says where between two.
+        draws = case.tree["posterior_predictive"].sizes["chain"] * case.tree["posterior_predictive"].sizes["draw"]
+        among = (draws * pit + np.random.default_rng(0).random(len(pit))) / (draws + 1)
+        p = p_of_scores(fit.x, norm.ppf(among))
     good = p > FALSE_ALARM
     more = (
         "let columns depend on one another, as a full covariance or a mixture does."

@@ -1,0 +1,75 @@
+"""Rows that see each other are refused, under any prior and however seldom they do: fits add up single rows."""
+
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+import pandas as pd
+import pytest
+from bayeszoo.inference import ModelError, map_estimate, mle, summarise
+from bayeszoo.models import linear_regression
+from numpyro import sample
+
+RNG = np.random.default_rng(0)
+
+
+def test_a_row_that_looks_back_far_is_refused():
+    def lagged(x, y=None):
+        b = sample("b", dist.Normal(0.0, 1.0))
+        before = jnp.concatenate([jnp.zeros(x.shape[0])[:7], x[:-7, 0]])[: x.shape[0]]
+        sample("y", dist.Normal(b * before, 1.0), obs=y)
+
+    with pytest.raises(ModelError, match="not independent given its parameters"):
+        mle(lagged, RNG.normal(size=(2_000, 1)), RNG.normal(size=2_000))
+
+
+@pytest.mark.parametrize("what", ["centred", "ranked", "two rows back", "two labels back"])
+@pytest.mark.parametrize("vague", [1.0, 1e8])
+def test_rows_that_see_each_other_are_refused_under_a_vague_prior_too(what, vague):
+    """Beside an intercept that may be anything, what one row sees of another is a small part of its log-likelihood."""
+
+    def shared(x, y=None):
+        a, b = sample("a", dist.Normal(0.0, vague)), sample("b", dist.Normal(0.0, 1.0))
+        seen = {
+            "centred": lambda: x[:, 0] - x[:, 0].mean(),
+            "ranked": lambda: jnp.argsort(jnp.argsort(x[:, 0])) / x.shape[0],
+            "two rows back": lambda: jnp.roll(x[:, 0], 2),
+            "two labels back": lambda: jnp.roll(y, 2) * 1.0,
+        }[what]()
+        if what == "two labels back":
+            sample("y", dist.Categorical(logits=jnp.stack([a + b * seen, 0 * seen], axis=1)), obs=y)
+        else:
+            sample("y", dist.Normal(a + b * seen, 1.0), obs=y)
+
+    y = RNG.normal(size=2_000)
+    with pytest.raises(ModelError, match="not independent given its parameters"):
+        mle(shared, RNG.normal(size=(2_000, 1)), (y > 0).astype(int) if what == "two labels back" else y)
+
+
+def test_rows_that_seldom_see_each_other_are_refused():
+    """One row in fifty of 50,000 sees the one before it; of a sample of 5,000 hardly any does."""
+
+    def panel(x, y=None):
+        b = sample("b", dist.Normal(0.0, 1.0))
+        before = jnp.where(x[:, 1] == jnp.roll(x[:, 1], 1), jnp.roll(x[:, 0], 1), 0.0)
+        sample("y", dist.Normal(b * before, 1.0), obs=y)
+
+    person = np.cumsum(np.arange(50_000) % 50 != 49)
+    with pytest.raises(ModelError, match="not independent given its parameters"):
+        map_estimate(panel, np.column_stack([RNG.normal(size=50_000), person]), RNG.normal(size=50_000))
+
+
+def test_a_file_that_was_summarised_may_go(tmp_path):
+    pd.DataFrame({"a": RNG.normal(size=300), "y": RNG.normal(size=300)}).to_parquet(tmp_path / "t.parquet")
+    summary = summarise(tmp_path / "t.parquet", target="y")
+    want = mle(linear_regression, summary).params["w"]
+    (tmp_path / "t.parquet").unlink()
+    np.testing.assert_array_equal(mle(linear_regression, summary).params["w"], want)
+
+
+def test_rows_that_see_each_other_at_some_parameters_only_are_refused():
+    def gated(x, y=None):
+        a, r = sample("a", dist.Normal(0.0, 1.0)), sample("r", dist.Normal(0.0, 1.0))
+        sample("y", dist.Normal(a * x[:, 0] + jnp.maximum(r - 1, 0.0) * jnp.roll(x[:, 0], 1), 1.0), obs=y)
+
+    with pytest.raises(ModelError, match="not independent given its parameters"):
+        map_estimate(gated, RNG.normal(size=(2_000, 1)), RNG.normal(size=2_000))

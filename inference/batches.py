@@ -10,7 +10,7 @@ from .cells import few, first_without_number, missing
 from .errors import DataError
 from .frame import refuse_weights, with_weight
 from .labels import read_labels
-from .summary import Part
+from .summary import Part, recoded
 from .table import TAKEN, refuse_no_counts
 
 if TYPE_CHECKING:
@@ -118,12 +118,8 @@ def part_of(batch: "pa.RecordBatch", columns: Columns, where: str, start: int) -
         categories = columns.target in categories_of_pandas(batch.schema)
         y, names = labels_of(batch.column(columns.target), columns.target, where, categories=categories)
         if columns.labels is not None:
-            strange = np.flatnonzero(np.isin(y, [k for k, one in enumerate(names) if one not in columns.labels]))
-            if len(strange):
-                label, row = names[y[strange[0]]], name(strange[0])
-                raise DataError(f"label {label!r} of row {row} is not one of {few(columns.labels)}.")
-            place = {name: k for k, name in enumerate(columns.labels)}
-            y, names = np.array([*(place.get(name, -1) for name in names), -1])[y], columns.labels
+            part = recoded(Part(x, y, names, None, name), columns.labels)
+            y, names = part.y, part.labels
         there = names if len(names) <= LABELS else [names[k] for k in np.unique(y[y >= 0])]  # of categories, few may be
         if not columns.labelled and too_many(there, columns.target):
             y, names = numbers(columns.target).astype(np.float64), None
@@ -174,12 +170,9 @@ def labels_of(
     places = column.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)  # polars' are unsigned
     if any(isinstance(value, bytes) for value in values):
         raise DataError(f"'{target}' of {where} holds text that is not UTF-8; write the file in that encoding.")
-    if column.type.ordered:
-        codes, names = read_labels(values, values)
-    elif categories:
-        codes, names = np.arange(len(values)), tuple(values)
-    else:
-        codes, names = read_labels(values)
+    ordered = column.type.ordered
+    codes, names = read_labels(values, values if ordered or categories else None)
+    names = tuple(names) if categories and not ordered else names
     return np.append(codes, -1)[places], names
 
 

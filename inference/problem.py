@@ -205,18 +205,22 @@ class Problem:
             return
         refuse_missing(self.model.name, chain(self.own.parts(), [few]), self.schema.columns)
 
+    def _looked_at(self, sample: Part) -> tuple[Rows, np.ndarray]:
+        """A table, and which of its rows are looked at together, to see whether they see each other.
+
+        Spread ones, for tables sorted by label, and neighbours, for what looks back at earlier rows.
+        """
+        spread, near = np.linspace(0, len(sample.x) - 1, 24).astype(int), np.arange(NEIGHBOURS)
+        if self.reads_table:
+            return self.few, np.sort(np.concatenate([spread, near % len(sample.x)]))
+        # A table of these rows alone, for a program that other tables share; a sample's rows are no neighbours.
+        first = self._first_part() or sample
+        both = joined([sample.take(spread), first.take(near % len(first.x))])
+        return self.lay(replace(both, weights=None), pad=False), np.arange(len(both.x))
+
     def _check_rows_independent(self, sample: Part) -> None:
         """Every fit and query adds up single rows: refuse a model in which rows see each other."""
-        # Spread, for tables sorted by label, and neighbours, for what looks back at earlier rows.
-        spread, near = np.linspace(0, len(sample.x) - 1, 24).astype(int), np.arange(NEIGHBOURS)
-        few = np.sort(np.concatenate([spread, near % len(sample.x)]))
-        rows = self.few
-        if not self.reads_table:  # a table of these rows alone then, for a program that other tables share
-            rows, few = take(rows, few), np.arange(len(few))
-            first = self._first_part()
-            if first is not None:  # a sample's rows are no neighbours
-                both = joined([sample.take(spread), first.take(near % len(first.x))])
-                rows = self.lay(replace(both, weights=None), pad=False)
+        rows, few = self._looked_at(sample)
         terms = partial(rows_apart_and_together, spec=self.spec, rows=rows, **self.keywords)
         # As far as a vague prior reaches, what one row sees of another is small beside what it is itself, and what a
         # parameter switches on may be off at most places.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .batches import Columns, too_many
+from .batches import LABELS, Columns, too_many
 from .errors import DataError
 from .file_kinds import levels_of_all, levels_of_piece
 from .files import Pieces, pieces
@@ -122,7 +122,9 @@ def _read_y(labels: Sequence[Any] | None, y: Any, schema: Schema) -> tuple[np.nd
 
 def _together(total: Summary | None, new: Summary, columns: Columns) -> Summary:
     total = new if total is None else total.merge(new)
-    if columns.labelled or total.labels is None or not too_many(total.occurring().labels, total.target):
+    if columns.labelled or total.labels is None or len(total.labels) <= LABELS:
+        return total
+    if not too_many(total.occurring().labels, total.target):
         return total
     return total.with_response()
 

@@ -280,7 +280,7 @@ def recoded(part: Part, labels: tuple[Any, ...] | None) -> Part:
     strange = np.flatnonzero(code == len(labels))
     if len(strange):  # a category that occurs in no row is no strange label
         row, label = part.name(strange[0]), part.labels[part.y[strange[0]]]
-        raise DataError(f"row {row}: label {label!r} is not one of {few(labels)}.")
+        raise DataError(f"label {label!r} of row {row} is not one of {few(labels)}.")
     return replace(part, y=code, labels=labels)
 
 

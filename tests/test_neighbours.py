@@ -1,4 +1,4 @@
-"""Rows that are alike in x and err alike: found where x tells more than the model hears, and not where it does not."""
+"""What near rows say: found where x tells more than the model hears, or generates, and not where it does not."""
 
 from functools import partial
 
@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from bayeszoo.inference import FitWarning, laplace
 from bayeszoo.models import (
+    full,
+    gaussian_mixture,
     gaussian_naive_bayes,
     hierarchical_regression,
     linear_regression,
@@ -14,7 +16,7 @@ from bayeszoo.models import (
     quadratic_discriminant,
 )
 from bayeszoo.workflow import datasets
-from bayeszoo.workflow.neighbours import p_of_labels, p_of_scores
+from bayeszoo.workflow.neighbours import AROUND, p_of_generated, p_of_labels, p_of_scores
 from bayeszoo.workflow.verdict import check
 
 RNG = np.random.default_rng(0)
@@ -41,6 +43,53 @@ def test_the_verdict_hears_what_x_tells(model, x, y, passes):
     assert one.passed == passes
     assert ("err alike, so x tells more" in one.advice) != passes
     assert passes or one.value == 0.001  # the least of 1,000
+
+
+SLANTED = 0.7 * PLANE[:, :1] * np.where(SIDES == 1, 1, -1)[:, None] + np.sqrt(0.51) * PLANE[:, 1:]
+CLUSTERS = np.column_stack([PLANE[:, 0] + 5 * SIDES, SLANTED])
+JOINT = {
+    "components whose columns depend on one another": (partial(gaussian_mixture, k=2), CLUSTERS, None, False),
+    "components with covariances": (partial(gaussian_mixture, k=2, covariance=full), CLUSTERS, None, True),
+    "labels whose columns depend on one another": (gaussian_naive_bayes, CLUSTERS, SIDES, False),
+    "labels with covariances": (quadratic_discriminant, CLUSTERS, SIDES, True),
+}
+
+
+@pytest.mark.parametrize(("model", "x", "y", "passes"), JOINT.values(), ids=JOINT)
+def test_the_verdict_tells_real_from_generated(model, x, y, passes):
+    """Columns are spread as the fit says, each by itself; those that pass are right by construction."""
+    found = check(laplace(model, x, y, draws=250)).set_index("name")
+    assert found.loc["calibration of columns, p of uniform places"].passed
+    one = found.loc["real among generated rows, p"]
+    assert one.passed == passes
+    assert ("of the rows around a real one are real" in one.advice) != passes
+    assert passes or one.value <= 0.002
+
+
+def test_rows_with_missing_cells_are_not_compared_with_generated_ones():
+    """Those left would be others than the table's, where which cells are missing depends on what is in them."""
+    holes = CLUSTERS.copy()
+    holes[holes[:, 1] > 1, 1] = np.nan
+    found = check(laplace(gaussian_naive_bayes, holes, SIDES, draws=250))
+    assert "calibration of columns, p of uniform places" in set(found["name"])
+    assert "real among generated rows, p" not in set(found["name"])
+
+
+def test_p_of_generated_is_no_smaller_than_it_says():
+    """300 tables of two labels, one of them rare; a column of two values has ties."""
+    p, shares = [], []
+    for rng, x in tables(300):
+        generated = np.column_stack([rng.normal(size=300), rng.normal(size=300) > 0.5])
+        whole = np.column_stack([x[:, 0], rng.normal(size=100) > 0.5])
+        whole[:, 0] = rng.normal(size=100)
+        groups = [(whole[:88], generated[:264]), (whole[88:], generated[264:])]
+        value, share, expected = p_of_generated(groups)
+        p.append(value)
+        shares.append(share - expected)
+    for level in (0.01, 0.1, 0.5):
+        assert abs(np.mean(np.array(p) <= level) - level) < 4 * np.sqrt(level * (1 - level) / 300)
+    assert abs(np.mean(shares)) < 4 * np.std(shares) / np.sqrt(300)
+    assert AROUND < 12
 
 
 def tables(count):

@@ -220,17 +220,15 @@ def pit_of_columns(fit: "Fit", tree: xr.DataTree, columns: np.ndarray, *, seed: 
     rng = np.random.default_rng(seed)
     ratio = log_posterior_over_normal(tree)
     ratio = ratio if isinstance(ratio, float) else ratio.values.ravel()
-    hidden = fit.y < 0 if fit.shape.has_y and fit.shape.classes else np.ones(len(fit.x), dtype=bool)
     seen = ~np.isnan(fit.x).all(axis=1)
-    groups = [(str(label), ~hidden & (fit.y == k), k) for k, label in enumerate(fit.label_coordinate.tolist())]
-    for name, members, code in [*groups, ("all rows" if hidden.all() else "label hidden", hidden, -1)]:
+    for name, members, code in by_label(fit):
         rows = rng.permutation(np.flatnonzero(members & seen))[:PLACED]
         if not len(rows):
             continue
         question = {"question": "marginal"} if code < 0 else {"y": fit.y[rows], "sites": ("x",)}
         log_p = ask(fit, each_draw, fit.x[rows], **question)[:, 0]
         log_weights, _ = array_stats.psislw(log_p - ratio, axis=-1)
-        drawn = _draws_of_x(fit, code, rng)[:, :, columns]
+        drawn = draws_of_x(fit, code, rng)[:, :, columns]
         log_weights = np.tile(log_weights, drawn.shape[0])
         drawn = drawn.reshape(-1, len(columns))
         pit = np.empty((len(rows), len(columns)))
@@ -239,6 +237,13 @@ def pit_of_columns(fit: "Fit", tree: xr.DataTree, columns: np.ndarray, *, seed: 
             pit[:, at] = array_stats.loo_pit(among, fit.x[rows, j], log_weights, chain_axis=None, random_state=rng)
         half = 0.5 / len(drawn)
         yield Places(name, np.where(np.isnan(fit.x[rows][:, columns]), np.nan, np.clip(pit, half, 1 - half)), columns)
+
+
+def by_label(fit: "Fit") -> list[tuple[str, np.ndarray, int]]:
+    """Each label's name, its rows and its code, and last the rows whose label is hidden, -1; of some there are none."""
+    hidden = fit.y < 0 if fit.shape.has_y and fit.shape.classes else np.ones(len(fit.x), dtype=bool)
+    groups = [(str(label), ~hidden & (fit.y == k), k) for k, label in enumerate(fit.label_coordinate.tolist())]
+    return [*groups, ("all rows" if hidden.all() else "label hidden", hidden, -1)]
 
 
 def known_or_assigned(fit: "Fit") -> np.ndarray:
@@ -259,7 +264,7 @@ def telling_columns(fit: "Fit", codes: np.ndarray | None = None) -> np.ndarray:
     return np.argsort(-np.std(centres, axis=0) / np.nanstd(fit.x, axis=0), kind="stable")[:COLUMNS]
 
 
-def _draws_of_x(fit: "Fit", code: int, rng: np.random.Generator) -> np.ndarray:
+def draws_of_x(fit: "Fit", code: int, rng: np.random.Generator) -> np.ndarray:
     """x ~ P(x | y = code, theta_s), or P(x | theta_s) where code is -1, (times, draws, features)."""
     params = fit.flat_params
     draws = len(next(iter(params.values())))

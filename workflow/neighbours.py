@@ -1,19 +1,22 @@
-"""Whether errors of rows that are near one another in x are alike: what a model of y given x leaves unexplained.
+"""What rows that are near one another in x say: whether they err alike, and whether real ones are told from generated.
 
 Moran's statistic (1950) over pairs of neighbours: where the model is right, errors of rows left out have mean 0 and,
 but for the little that the same posterior makes them share, do not go together, however near the rows are. How large
 it is then is found by errors that are drawn as the model says (Besag and Diggle 1977), not from a normal's tail, which
 a few rare errors do not have.
+
+Rows that a right model generates lie among real ones as if they were real (Schilling 1986; Henze 1988).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
 ENOUGH = 50  # rows from which on there are pairs to speak of
 NEAREST = 5  # rows that each is compared with
 MOST = 5_000  # rows that are looked at, at random where there are more
-TIMES = 999  # draws of errors
+TIMES = 999  # draws of errors, or of which rows are real
+AROUND = 10  # rows around each, real or generated, whose kind is counted
 
 
 def p_of_scores(x: np.ndarray, scores: np.ndarray) -> float:
@@ -41,21 +44,44 @@ def p_of_labels(x: np.ndarray, probability: np.ndarray, codes: np.ndarray) -> fl
     return _rank(alike, y, drawn)
 
 
+def p_of_generated(groups: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[float, float, float]:
+    """The chance that so many of the AROUND rows nearest to each real one are real, or more; their share; its mean.
+
+    groups: real and generated rows of each label, (rows, features), of which either has more than AROUND rows. The
+    chance is that of naming as many of a label's rows real at random.
+    """
+    rng, pairs, seen, drawn, expected = np.random.default_rng(1), 0, 0, np.zeros(TIMES), 0.0
+    for real, generated in groups:
+        near = _near(np.concatenate([real, generated]), AROUND, rng)
+        kind = np.arange(len(near)) < len(real)
+        pairs += AROUND * len(real)
+        seen += int(kind[near[kind]].sum())
+        expected += AROUND * len(real) * (len(real) - 1) / (len(near) - 1)
+        for i in range(TIMES):
+            named = rng.permutation(kind)
+            drawn[i] += named[near[named]].sum()
+    return float((1 + np.sum(drawn >= seen)) / (1 + TIMES)), seen / pairs, expected / pairs
+
+
 def _pairs(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows that are looked at, and pairs among these: each with the NEAREST to it, in standardised columns.
+    """Rows that are looked at, and pairs among these: each with the NEAREST to it."""
+    rng = np.random.default_rng(0)
+    rows = rng.permutation(len(x))[:MOST]
+    ends = np.column_stack([np.repeat(np.arange(len(rows)), NEAREST), _near(x[rows], NEAREST, rng).ravel()])
+    return rows, *np.unique(np.sort(ends, axis=1), axis=0).T
+
+
+def _near(x: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """The rows nearest to each in standardised columns, (rows, count).
 
     A missing cell is taken for its column's mean. Of rows that are equally near, chance says which.
     """
     from sklearn.neighbors import NearestNeighbors
 
-    rng = np.random.default_rng(0)
-    rows = rng.permutation(len(x))[:MOST]
     width = np.nanstd(x, axis=0)
-    z = np.nan_to_num((x[rows] - np.nanmean(x, axis=0)) / np.where(width > 0, width, 1.0))
+    z = np.nan_to_num((x - np.nanmean(x, axis=0)) / np.where(width > 0, width, 1.0))
     z = z + 1e-6 * rng.normal(size=z.shape)
-    near = NearestNeighbors(n_neighbors=NEAREST).fit(z).kneighbors(return_distance=False)  # none is its own
-    ends = np.column_stack([np.repeat(np.arange(len(rows)), NEAREST), near.ravel()])
-    return rows, *np.unique(np.sort(ends, axis=1), axis=0).T
+    return NearestNeighbors(n_neighbors=count).fit(z).kneighbors(return_distance=False)  # none is its own
 
 
 def _rank(statistic: Callable[[np.ndarray], float], seen: np.ndarray, drawn: Iterator[np.ndarray]) -> float:

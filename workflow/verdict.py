@@ -11,8 +11,8 @@ from scipy.stats import norm
 from ..inference.cells import few
 from ..inference.importance import FAR
 from .check import FALSE_ALARM, inside
-from .left_out import LEAST, Case, pit_of_labels, pit_of_response
-from .neighbours import ENOUGH, p_of_labels, p_of_scores
+from .left_out import LEAST, Case, by_label, draws_of_x, pit_of_labels, pit_of_response
+from .neighbours import AROUND, ENOUGH, p_of_generated, p_of_labels, p_of_scores
 
 if TYPE_CHECKING:
     from ..inference.fit import Fit
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 # Power-scaling sensitivity from which on prior and data are said to conflict. Kallioinen et al. (2024) look from 0.05
 # on, where the zoo's weak priors, scaled all together, are with a hundred rows and nothing wrong (0.06 to 0.08).
 SENSITIVE = 0.1
+COMPARED = 1_000  # real rows of a label that are compared with generated ones, at most
+GENERATED = 3  # generated rows for each of them
+WHOLE_ROWS = 0.95  # share of rows without a missing cell from which on these stand for all
 
 
 class Check(NamedTuple):
@@ -137,6 +140,7 @@ def _left_out(case: Case) -> Iterator[Check]:
         yield Check("calibration, p of uniform ranks", p, f"above {FALSE_ALARM}", good, advice)
     yield from _neighbours(case, pit)
     yield from _columns(case)
+    yield from _generated(case)
 
 
 def _neighbours(case: Case, pit: np.ndarray | None) -> Iterator[Check]:
@@ -187,6 +191,36 @@ def _columns(case: Case) -> Iterator[Check]:
         "or let the model be richer."
     )
     yield Check("calibration of columns, p of uniform places", p, f"above {FALSE_ALARM}", good, advice)
+
+
+def _generated(case: Case) -> Iterator[Check]:
+    """Whether generated rows of a label lie among its real ones, however columns depend on one another there.
+
+    Of rows without a missing cell, where nearly all are: which cells are missing, nothing generates.
+    """
+    fit = case.fit
+    whole = ~np.isnan(fit.x).any(axis=1)
+    if not case.answers_x or np.mean(whole) < WHOLE_ROWS:
+        return
+    rng = np.random.default_rng(0)
+    groups = []
+    for _, members, code in by_label(fit):
+        rows = rng.permutation(np.flatnonzero(members & whole))[:COMPARED]
+        if len(rows) > AROUND:
+            drawn = draws_of_x(fit, code, rng)
+            drawn = drawn.reshape(-1, drawn.shape[-1])
+            groups.append((fit.x[rows], rng.permutation(drawn)[: GENERATED * len(rows)]))
+    if sum(len(real) for real, _ in groups) < ENOUGH:
+        return
+    p, share, expected = p_of_generated(groups)
+    good = p > FALSE_ALARM
+    advice = (
+        "generated rows lie among the real ones."
+        if good
+        else f"{share:.1%} of the rows around a real one are real, and {expected:.1%} where generated ones lie among "
+        "them: let columns depend on one another, as a full covariance does, or let the model be richer."
+    )
+    yield Check("real among generated rows, p", p, f"above {FALSE_ALARM}", good, advice)
 
 
 def _prior(case: Case) -> Iterator[Check]:

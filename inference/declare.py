@@ -22,6 +22,11 @@ class Constant:
         self.value = copy.deepcopy(value)
         self.content = content(self.value)
 
+    @property
+    def changed(self) -> bool:
+        """Whether it holds something else by now, as a function that reads a global does."""
+        return content(self.value) != self.content
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Constant) and self.content == other.content
 
@@ -53,7 +58,7 @@ class Declared:
         Raises ModelError where the function reads other values now: programs that were compiled go on with the old
         ones, and one answer would not go with another.
         """
-        if content(self.function) != self.reads:
+        if content(self.function) != self.reads or any(constant.changed for _, constant in self.keywords):
             raise ModelError(f"what {self.name} reads from outside has changed since it was fitted; fit it again.")
         parameters = inspect.signature(self.function).parameters
         keywords = self.hyperparameters

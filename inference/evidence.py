@@ -42,13 +42,16 @@ def evidence(
     if jax.process_count() == 1:  # of several, all see the same columns later
         check_columns(*summary.ends, summary.columns, summary.levels, units=model.takes_spec)
     y = summary.few.y
-    if summary.labels is None and summary.rows > 0 and np.all(y == y[0]):
-        raise DataError(f"the response '{summary.target}' is {y[0]:g} in every row; there is nothing to explain.")
+    if summary.labels is None and summary.rows > 0 and model.takes_spec and np.all(y == y[0]):
+        raise DataError(
+            f"the response '{summary.target}' is {y[0]:g} in every row, and the priors of {model.name} are in units of "
+            "its spread; give rows that differ, or a model function of your own that does not ask for spec."
+        )
     if summary.labels is None and summary.rows > 0 and np.abs(y).max() > EXTREME:
         raise DataError(f"the response '{summary.target}' spans {y.min():g} to {y.max():g}; give it in another unit.")
-    no_label = summary.labels is not None and np.all(summary.few.y < 0)
+    no_label = summary.labels is not None and np.all(summary.label == len(summary.labels))
     if no_label and shape.has_y and not (shape.generative and shape.classes):
-        raise DataError(f"{model.name} has no hidden label to sum out and needs y; give one for every row.")
+        raise DataError(f"{model.name} has no hidden label to sum out and needs y; give y, or what labels are known.")
     if shape.classes is None:
         if labels is not None:
             raise DataError(f"{model.name} has no label, so labels name nothing; leave them out.")

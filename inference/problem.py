@@ -36,8 +36,8 @@ CHECKS = 6  # parameters at which exactness is checked
 LOOKS = 4  # places around the mode, likewise
 HARMLESS = 1e-3  # nats a width of the posterior by which few rows may miss the slope of the log-likelihood there
 TRIED_AT = 4  # draws of the prior, and as many places near 0 and FAR, at which rows are looked at
-FAR = 4.0  # widths of a standard normal
-NEIGHBOURS = 1_000  # first rows that are looked at together, to see whether they see each other
+FAR = (4.0, 8.0)  # unconstrained values, of either sign
+NEIGHBOURS = 1_000  # rows of a run that are looked at together, to see whether they see each other
 PRIOR_DRAWS = 262  # for scales and starting points, CHECKS among them
 LOADED = 1 << 31  # bytes up to which a table that was streamed is loaded, where its likelihood needs every row
 
@@ -205,30 +205,38 @@ class Problem:
             return
         refuse_missing(self.model.name, chain(self.own.parts(), [few]), self.schema.columns)
 
-    def _looked_at(self, sample: Part) -> tuple[Rows, np.ndarray]:
-        """A table, and which of its rows are looked at together, to see whether they see each other.
+    def _looked_at(self, sample: Part, times: int) -> list[tuple[Rows, np.ndarray]]:
+        """Tables, and which of their rows are looked at together, to see whether they see each other.
 
-        Spread ones, for tables sorted by label, and neighbours, for what looks back at earlier rows.
+        Spread ones, for tables sorted by label, and neighbours, for what looks back at earlier rows: from ``times``
+        places of the table, as some persons may have many rows and most of them one.
         """
-        spread, near = np.linspace(0, len(sample.x) - 1, 24).astype(int), np.arange(NEIGHBOURS)
+        spread = np.linspace(0, len(sample.x) - 1, 24).astype(int)
+        # A sample's rows are no neighbours, but the first ones that are at hand.
+        first = sample if self.reads_table else self._first_part() or sample
+        starts = np.unique(np.linspace(0, max(0, len(first.x) - NEIGHBOURS), times).astype(int))
+        runs = [np.arange(start, start + NEIGHBOURS) % len(first.x) for start in starts]
         if self.reads_table:
-            return self.few, np.sort(np.concatenate([spread, near % len(sample.x)]))
-        # A table of these rows alone, for a program that other tables share; a sample's rows are no neighbours.
-        first = self._first_part() or sample
-        both = joined([sample.take(spread), first.take(near % len(first.x))])
-        return self.lay(replace(both, weights=None), pad=False), np.arange(len(both.x))
+            return [(self.few, np.sort(np.concatenate([spread, run]))) for run in runs]
+        # Tables of these rows alone, for a program that other tables share.
+        both = [joined([sample.take(spread), first.take(run)]) for run in runs]
+        return [(self.lay(replace(one, weights=None), pad=False), np.arange(len(one.x))) for one in both]
 
     def _check_rows_independent(self, sample: Part) -> None:
         """Every fit and query adds up single rows: refuse a model in which rows see each other."""
-        rows, few = self._looked_at(sample)
-        terms = partial(rows_apart_and_together, spec=self.spec, rows=rows, **self.keywords)
         # As far as a vague prior reaches, what one row sees of another is small beside what it is itself, and what a
         # parameter switches on may be off at most places.
         rng = np.random.default_rng(0)
-        stay = rng.random(len(few)) < 0.5
         draws = self.prior_draws(0)[:TRIED_AT]
-        near_0 = rng.normal(size=(2, *draws.shape))
-        for place, vector in enumerate(np.concatenate([draws, near_0[0], FAR * near_0[1]])):
+        # Of what a parameter switches on, one of two opposite places sees the one side and one the other.
+        near_0, signs = rng.normal(size=draws.shape), rng.choice([-1.0, 1.0], size=(len(FAR), draws.shape[1]))
+        far = np.array(FAR)[:, None] * signs
+        vectors = np.concatenate([draws, near_0, far, -far])
+        tables = self._looked_at(sample, len(vectors))
+        stay = rng.random(len(tables[0][1])) < 0.5
+        for place, vector in enumerate(vectors):
+            rows, few = tables[place % len(tables)]
+            terms = partial(rows_apart_and_together, spec=self.spec, rows=rows, **self.keywords)
             apart, together, same = terms(vector, few=few)
             if not (np.isfinite(apart).any() or np.isfinite(together).any()):
                 continue
@@ -242,7 +250,9 @@ class Problem:
             alike = len(together) < len(few) or np.array_equal(together[stay], moved[stay], equal_nan=True)
             typical = np.median([1.0, *np.abs(together[np.isfinite(together)])])
             # Far out rounding errors may be large, and tables of one row and of many have others.
-            close = place >= 2 * len(draws) or np.allclose(apart, together, 1e-6, 1e-6 * max(1.0, typical), True)
+            close = place >= len(draws) + len(near_0) or np.allclose(
+                apart, together, 1e-6, 1e-6 * max(1.0, typical), True
+            )
             if not (alike and close):
                 raise ModelError(
                     f"the rows of {self.model.name} are not independent given its parameters (what it says of a row in "

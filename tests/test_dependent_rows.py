@@ -58,6 +58,19 @@ def test_rows_that_seldom_see_each_other_are_refused():
         map_estimate(panel, np.column_stack([RNG.normal(size=50_000), person]), RNG.normal(size=50_000))
 
 
+def test_persons_with_one_row_do_not_hide_those_with_many():
+    """Of a table that is sorted by how often a person came, the first rows have none before them."""
+
+    def panel(x, y=None):
+        b = sample("b", dist.Normal(0.0, 1.0))
+        before = jnp.where(x[1:, 1] == x[:-1, 1], x[:-1, 0], 0.0)
+        sample("y", dist.Normal(b * jnp.concatenate([jnp.zeros(1), before])[: x.shape[0]], 1.0), obs=y)
+
+    person = np.concatenate([np.arange(5_000), 5_000 + np.repeat(np.arange(100), 10)])
+    with pytest.raises(ModelError, match="not independent given its parameters"):
+        map_estimate(panel, np.column_stack([RNG.normal(size=6_000), person]), RNG.normal(size=6_000))
+
+
 def test_a_file_that_was_summarised_may_go(tmp_path):
     pd.DataFrame({"a": RNG.normal(size=300), "y": RNG.normal(size=300)}).to_parquet(tmp_path / "t.parquet")
     summary = summarise(tmp_path / "t.parquet", target="y")
@@ -66,10 +79,11 @@ def test_a_file_that_was_summarised_may_go(tmp_path):
     np.testing.assert_array_equal(mle(linear_regression, summary).params["w"], want)
 
 
-def test_rows_that_see_each_other_at_some_parameters_only_are_refused():
+@pytest.mark.parametrize("gate", [lambda r: r - 1, lambda r: r - 4, lambda r: -4 - r], ids=["1", "4", "-4"])
+def test_rows_that_see_each_other_at_some_parameters_only_are_refused(gate):
     def gated(x, y=None):
         a, r = sample("a", dist.Normal(0.0, 1.0)), sample("r", dist.Normal(0.0, 1.0))
-        sample("y", dist.Normal(a * x[:, 0] + jnp.maximum(r - 1, 0.0) * jnp.roll(x[:, 0], 1), 1.0), obs=y)
+        sample("y", dist.Normal(a * x[:, 0] + jnp.maximum(gate(r), 0.0) * jnp.roll(x[:, 0], 1), 1.0), obs=y)
 
     with pytest.raises(ModelError, match="not independent given its parameters"):
         map_estimate(gated, RNG.normal(size=(2_000, 1)), RNG.normal(size=2_000))

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pandas as pd
 import pytest
 from bayeszoo.inference import ModelError, map_estimate
+from bayeszoo.models import linear_regression
 from numpyro import sample
 
 RNG = np.random.default_rng(0)
@@ -139,6 +141,27 @@ class Lazy:
         sample(
             "y", dist.Normal(sample("a", dist.Normal(0, self.scale)) + jitter + jax.numpy.zeros(x.shape[0]), 1.0), obs=y
         )
+
+
+KNOT = 0.0
+
+
+def hinge(x, spec, outputs, loc=0.0, scale=1.0):
+    return sample("b", dist.Normal(0, 10)) + sample("w", dist.Normal(0, 10)) * jnp.maximum(x[:, 0] - KNOT, 0)
+
+
+def test_what_a_bound_hypothesis_reads(monkeypatch):
+    """Programs that are compiled go on with the old value, so that none may be compiled with the new one."""
+    model = partial(linear_regression, hypothesis=hinge)
+    old = map_estimate(model, X, Y)
+    few = old.predict(X[:2])["mean"].values
+    monkeypatch.setitem(globals(), "KNOT", 0.5)
+    assert np.array_equal(old.predict(X[:2])["mean"].values, few)
+    with pytest.raises(ModelError, match="reads from outside has changed since it was fitted; fit it again"):
+        old.predict(np.zeros((1_000, 1)))
+    new = map_estimate(model, X, Y).posterior()
+    design = np.column_stack([np.ones(60), np.maximum(X[:, 0] - 0.5, 0)])
+    assert [new["b"].item(), new["w"].item()] == pytest.approx(np.linalg.lstsq(design, Y)[0], rel=0.02)  # of the prior
 
 
 def test_what_is_no_change(monkeypatch):

@@ -205,7 +205,7 @@ NB, MIX = gaussian_naive_bayes, fixed_variance_mixture
         (DataError, "has 2 classes, but y has 3 labels", lambda: mle(partial(MIX, k=2), FRAME, list("abc") * 20)),
         (DataError, "must differ", lambda: mle(NB, FRAME, CODES, labels=[0, 1, 1])),
         (DataError, "label 1 is not one of 0, 2", lambda: mle(NB, FRAME, CODES, labels=np.array([0, 2]))),
-        (DataError, "is 1 in every row", lambda: mle(linear_regression, FRAME, np.ones(60))),
+        (DataError, "is 1 in every row, and the priors of linear", lambda: mle(linear_regression, FRAME, np.ones(60))),
         (DataError, "steps must be a whole number", lambda: svi(NB, FRAME, CODES, steps=3)),
         (DataError, "chains must be a whole number", lambda: laplace(NB, FRAME, CODES, chains=0)),
         (DataError, "seed must be a whole number", lambda: mle(MIX, FRAME, seed=-1)),
@@ -333,3 +333,31 @@ def test_a_conditional_model_lives_with_rows_without_a_label():
     assert np.allclose(tree["log_likelihood"]["y"].isel(row=4), 0)
     np.testing.assert_allclose(loo(tree).elpd, loo(without.to_arviz()).elpd, atol=1.0)  # units of x differ by a row
     assert "confusion matrix" in report(fit, tree)
+
+
+@pytest.mark.parametrize(
+    ("y", "mode"), [(np.zeros(40, dtype=int), 1 / 41), ([3], 2.0)], ids=["no event in 40 rows", "one row"]
+)
+def test_a_response_that_is_the_same_in_every_row_tells_a_rate(y, mode):
+    """Gamma(2, 1) and n rows with sum s: the mode is (1 + s) / (1 + n)."""
+
+    def rate(x, y=None):
+        numpyro.sample("y", dist.Poisson(numpyro.sample("r", dist.Gamma(2.0, 1.0)) + 0 * x[:, 0]), obs=y)
+
+    x = np.random.default_rng(0).normal(size=(len(y), 1))
+    assert map_estimate(rate, x, y).posterior()["r"].item() == pytest.approx(mode, rel=1e-6)
+
+
+def test_a_dozen_labels_among_many_rows_are_enough():
+    """A sample of the rows holds none of them; rows without a label tell P(y | x) nothing."""
+
+    def logistic(x, y=None):
+        b = numpyro.sample("b", dist.Normal(0.0, 2.0).expand([2]).to_event(1))
+        numpyro.sample("y", dist.Bernoulli(logits=b[0] + b[1] * x[:, 0]), obs=y)
+
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(200_000, 1)), np.full(200_000, None, dtype=object)
+    known = rng.choice(200_000, 12, replace=False)
+    y[known] = np.where(x[known, 0] + 0.5 * rng.normal(size=12) > 0, "yes", "no")
+    many, few = map_estimate(logistic, x, y), map_estimate(logistic, x[known], y[known])
+    assert many.posterior()["b"].values == pytest.approx(few.posterior()["b"].values, rel=1e-5)

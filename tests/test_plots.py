@@ -11,11 +11,12 @@ import numpyro
 import pandas as pd
 import pytest
 from arviz_plots import PlotCollection, PlotMatrix
-from bayeszoo.inference import calibrate, label_uncertainty, laplace, learning_curve, outliers
+from bayeszoo.inference import calibrate, label_uncertainty, laplace, learning_curve, nuts, outliers
 from bayeszoo.models import (
     categorical_naive_bayes,
     fixed_variance_mixture,
     gaussian_naive_bayes,
+    hierarchical_regression,
     linear_regression,
     poisson_naive_bayes,
     poisson_regression,
@@ -80,6 +81,12 @@ CALLS = {
     ),
     "plot_response_intervals": lambda joint, tree: plots.plot_response_intervals(
         fit := fitted(linear_regression, X[["bill_length_mm"]], X["body_mass_g"]), fit.to_arviz()
+    ),
+    "plot_response_line": lambda joint, tree: plots.plot_response_line(
+        fit := fitted(linear_regression, X[["bill_length_mm"]], X["body_mass_g"]), fit.to_arviz()
+    ),
+    "plot_response_errors": lambda joint, tree: plots.plot_response_errors(
+        fit := fitted(linear_regression, X, Y == "Gentoo"), fit.to_arviz()
     ),
     "plot_response_loo_pit": lambda joint, tree: plots.plot_response_loo_pit(
         fitted(linear_regression, X[["bill_length_mm"]], X["body_mass_g"]).to_arviz()
@@ -173,7 +180,8 @@ def test_a_response_has_densities_of_numbers_and_a_rootogram_of_counts():
 def test_one_chain_has_all_pictures_but_ranks():
     line = laplace(linear_regression, X[["bill_length_mm"]], X["body_mass_g"], draws=200, chains=1)
     tree = line.to_arviz()
-    assert [name for name, _ in plots.predictive(Case(line, tree))] == ["response", "intervals", "loo-pit"]
+    shown = [name for name, _ in plots.predictive(Case(line, tree))]
+    assert shown == ["response", "line", "intervals", "loo-pit", "errors"]
     plt.close("all")
     page = report(line, tree)
     assert "trace plot" in page
@@ -210,4 +218,23 @@ def test_pictures_say_the_names_of_a_column_of_names():
     made, real = dots.lines
     kinds = set(np.round(made.get_xdata().astype(float)))
     assert set(np.round(real.get_xdata())) <= kinds <= {0, 1, 2}  # Adelies live on all three, and are generated there
+    plt.close("all")
+
+
+def test_errors_bend_where_the_hypothesis_does_not():
+    """A line through a parabola, whose column comes first; of the others nothing is left. Names are groups."""
+    rng = np.random.default_rng(0)
+    bent, straight, group = rng.uniform(-2, 2, size=400), rng.normal(size=400), rng.integers(2, size=400)
+    x = pd.DataFrame({"straight": straight, "bent": bent, "sex": np.array(["f", "m"])[group]})
+    y = bent**2 + straight + group + 0.5 * rng.normal(size=400)
+    fit = nuts(hierarchical_regression, x, y, draws=100, warmup=200, chains=2)
+    axes = plots.plot_response_errors(fit, fit.to_arviz()).axes
+    named = {axis.get_xlabel(): axis for axis in axes}
+    assert axes[0] is named["bent"]
+    assert set(named) == set(x.columns)
+    means = {name: axis.lines[2].get_ydata() for name, axis in named.items()}
+    assert means["bent"][0] > 1 > -0.5 > means["bent"][4]
+    assert np.all(np.abs(means["straight"]) < 5 / np.sqrt(50))  # 8 groups of 50
+    assert len(means["sex"]) == 2
+    assert [tick.get_text() for tick in named["sex"].get_xticklabels()] == ["f", "m"]
     plt.close("all")

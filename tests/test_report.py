@@ -84,7 +84,7 @@ CASES = {
         laplace,
         linear_regression,
         *line(),
-        ["response check", "loo-pit check"],
+        ["response check", "loo-pit check", "errors check"],
     ),
     "a count": (
         laplace,

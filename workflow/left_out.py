@@ -13,6 +13,7 @@ import jax
 import numpy as np
 import xarray as xr
 from scipy.special import softmax
+from scipy.stats import norm
 
 from ..inference.blocks import in_blocks
 from ..inference.decisions import label_uncertainty
@@ -173,6 +174,24 @@ class Case:
             return ()
         found = pit_of_columns(self.fit, self.tree, telling_columns(self.fit))
         return tuple(one for one in found if len(one.pit) >= LEAST)
+
+    @cached_property
+    def pit(self) -> np.ndarray | None:
+        """Places of labels, or of responses, in what the other rows predict of them; None where there are none."""
+        if not self.leaves_out:
+            return None
+        if self.fit.shape.classes:
+            return pit_of_labels(self.fit, self.label_posterior[0])
+        return pit_of_response(self.fit, self.tree)
+
+    @cached_property
+    def errors(self) -> np.ndarray | None:
+        """Of a response, its place as a standard normal's value: what it is off by, in units of what it may be."""
+        if self.pit is None or self.fit.shape.classes or not np.isfinite(self.pit).all():
+            return None
+        # Among few draws a place is 0 or 1 too often: y is one of them, and chance says where between two.
+        draws = self.tree["posterior_predictive"].sizes["chain"] * self.tree["posterior_predictive"].sizes["draw"]
+        return norm.ppf((draws * self.pit + np.random.default_rng(0).random(len(self.pit))) / (draws + 1))
 
     @cached_property
     def unsure(self) -> xr.Dataset:

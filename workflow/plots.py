@@ -36,7 +36,9 @@ from .predictive_plots import plot_predictive_by_class as plot_predictive_by_cla
 from .predictive_plots import plot_prior_predictive as plot_prior_predictive
 from .predictive_plots import plot_probabilities_by_class as plot_probabilities_by_class
 from .predictive_plots import plot_response as plot_response
+from .predictive_plots import plot_response_errors as plot_response_errors
 from .predictive_plots import plot_response_intervals as plot_response_intervals
+from .predictive_plots import plot_response_line as plot_response_line
 from .predictive_plots import plot_response_loo_pit as plot_response_loo_pit
 
 if TYPE_CHECKING:
@@ -100,6 +102,10 @@ def predictive(case: Case) -> Iterator[tuple[str, Any]]:
     elif "y" in tree["posterior_predictive"]:
         yield "response", plot_response(fit, tree)
         if fit.draws_shape != (1, 1):
+            if len(fit.schema.columns) == 1 and fit.schema.each_levels[0] is None:
+                yield "line", plot_response_line(fit, tree)
             yield "intervals", plot_response_intervals(fit, tree)
         if left_out:
             yield "loo-pit", plot_response_loo_pit(tree)
+        if case.errors is not None:
+            yield "errors", plot_response_errors(fit, tree, case.errors)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 PANELS = 6  # panels of columns where there are no classes
 BARS = 24  # of a histogram
 SINGLE = 60  # rows whose intervals are shown
+GROUPS = 8  # of neighbouring values of a column, whose errors are averaged
 
 
 def plot_prior_predictive(fit: "Fit", tree: xr.DataTree) -> Figure:
@@ -150,6 +151,61 @@ def plot_response_loo_pit(tree: xr.DataTree) -> "PlotCollection":
     from arviz_plots import plot_loo_pit
 
     return plot_loo_pit(for_loo_pit(tree), var_names=["y"], backend="matplotlib")
+
+
+def plot_response_line(fit: "Fit", tree: xr.DataTree) -> "PlotCollection":
+    """Of one column of numbers: the responses against it, and what is predicted at each, in 50 and 90 % intervals."""
+    import arviz_plots as azp
+
+    name, column = variable_name(fit.schema.target), variable_name(fit.schema.columns[0])
+    order = np.argsort(fit.x[:, 0], kind="stable")
+    groups = {g: tree[g].to_dataset()[["y"]].isel(row=order) for g in ("posterior_predictive", "observed_data")}
+    groups = {g: data.rename(y=name) for g, data in groups.items()}
+    groups["constant_data"] = xr.Dataset({column: ("row", fit.x[order, 0])}, {"row": groups["observed_data"].row})
+    return azp.plot_lm(
+        xr.DataTree.from_dict(groups), x=column, y=name, ci_kind="eti", ci_prob=(0.5, 0.9), backend="matplotlib"
+    )
+
+
+def plot_response_errors(fit: "Fit", tree: xr.DataTree, errors: np.ndarray | None = None) -> Figure:
+    """What each response is off by in what the other rows predict of it, against columns; means of like rows in red.
+
+    Errors are values of a standard normal where the fit is right: Phi^-1 of the places that ``plot_response_loo_pit``
+    shows. Means are of a name's rows, or of up to GROUPS groups of neighbouring values, with two standard errors: away
+    from 0 where a column tells more than the hypothesis hears. Of more than COLUMNS columns, those whose means are
+    farthest from it.
+    errors: of ``Case.errors``, where they are at hand.
+    """
+    z = Case(fit, tree).errors if errors is None else errors
+    found = []
+    for j, levels in enumerate(fit.schema.each_levels):
+        edges = np.arange(len(levels) + 1) - 0.5 if isinstance(levels, tuple) else _quantiles(fit.x[:, j])
+        group = np.clip(np.searchsorted(edges, fit.x[:, j], side="right") - 1, 0, len(edges) - 2)
+        count = np.bincount(group, minlength=len(edges) - 1)
+        there = count > 0
+        at = np.bincount(group, fit.x[:, j], len(count))[there] / count[there]
+        mean = np.bincount(group, z, len(count))[there] / count[there]
+        # The statistic of a chi-square test that all means are 0, less what is expected of as many.
+        found.append((np.sum(count[there] * mean**2) - there.sum(), j, at, mean, 2 / np.sqrt(count[there])))
+    found = sorted(found, key=lambda one: -one[0])[:COLUMNS]
+    figure, axes = plt.subplots(1, len(found), figsize=(3.2 * len(found), 2.8), sharey=True, squeeze=False)
+    rng = np.random.default_rng(0)
+    for axis, (_, j, at, mean, two) in zip(axes[0], found, strict=True):
+        levels = fit.schema.each_levels[j]
+        axis.axhline(0, color="grey", lw=0.5)
+        axis.plot(_apart(fit.x[:, j], levels, rng), z, ls="", marker="o", ms=3, alpha=0.3)
+        axis.errorbar(at, mean, two, color="#a40e26", marker="o", ms=4, ls="" if isinstance(levels, tuple) else "-")
+        axis.set_xlabel(fit.schema.columns[j])
+        _name_ticks(axis.xaxis, levels)
+    axes[0, 0].set_ylabel(f"error of {fit.schema.target}")
+    figure.tight_layout()
+    return figure
+
+
+def _quantiles(values: np.ndarray) -> np.ndarray:
+    """Edges of groups of about as many values each; one group where all are alike."""
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, GROUPS + 1)))
+    return edges if len(edges) > 1 else np.append(edges, edges + 1)
 
 
 def plot_columns_loo_pit(fit: "Fit", tree: xr.DataTree, places: Sequence[Places] | None = None) -> Figure:

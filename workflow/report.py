@@ -169,6 +169,9 @@ PREDICTIVE = {
     "response": "The data and draws of the posterior predictive.",
     "intervals": "Single rows, from the least response to the greatest: what the fit predicts of each, in intervals of "
     "50 and 90 %, and what was seen.",
+    "line": "What was seen against its column, and what the fit predicts there, in intervals of 50 and 90 %.",
+    "errors": "What each response is off by in what the other rows predict of it, in units of a standard normal, and "
+    "means of like rows with two standard errors: away from 0 where a column tells more than the hypothesis hears.",
     "loo-pit": "Where each response lies in what the other rows predict of it: near 0 where calibrated; p is of a "
     "test; what speaks against it is marked.",
     "loo-pit of columns": "Where each cell lies in what the other rows, and its own label, predict of it: the line is "

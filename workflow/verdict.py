@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.stats import norm
 
 from ..inference.cells import few
 from ..inference.importance import FAR
 from .check import FALSE_ALARM, inside
-from .left_out import LEAST, Case, by_label, draws_of_x, pit_of_labels, pit_of_response
+from .left_out import LEAST, Case, by_label, draws_of_x
 from .neighbours import AROUND, ENOUGH, p_of_generated, p_of_labels, p_of_scores
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ def _left_out(case: Case) -> Iterator[Check]:
         return
     from arviz_stats.base import array_stats
 
-    fit, (weights, k) = case.fit, case.weights
+    fit, (weights, k), pit = case.fit, case.weights, case.pit
     limit = min(1 - 1 / np.log10(weights.shape[0]), 0.7)
     far = case.row(np.flatnonzero(k > limit))
     bad = len(far)
@@ -124,7 +123,6 @@ def _left_out(case: Case) -> Iterator[Check]:
         f"rows {few(far.tolist(), 5)}."
     )
     yield Check("Pareto k, the largest", float(k.max()), f"at most {limit:.2f}", bad == 0, advice)
-    pit = pit_of_labels(fit, case.label_posterior[0]) if fit.shape.classes else pit_of_response(fit, case.tree)
     if pit is not None and len(pit) >= 20:
         there = np.isfinite(pit)
         p = float(array_stats.uniformity_test(inside(pit[there]))[0])
@@ -138,23 +136,20 @@ def _left_out(case: Case) -> Iterator[Check]:
             else f"{what} of rows left out are too sure, or not sure enough: let the model be wider, or richer."
         )
         yield Check("calibration, p of uniform ranks", p, f"above {FALSE_ALARM}", good, advice)
-    yield from _neighbours(case, pit)
+    yield from _neighbours(case)
     yield from _columns(case)
     yield from _generated(case)
 
 
-def _neighbours(case: Case, pit: np.ndarray | None) -> Iterator[Check]:
+def _neighbours(case: Case) -> Iterator[Check]:
     """Whether rows that are alike in x err alike, which ranks of all rows together do not show."""
-    fit = case.fit
+    fit, pit = case.fit, case.pit
     if pit is None or len(pit) < ENOUGH or not np.isfinite(pit).all():
         return
     if fit.shape.classes:
         p = p_of_labels(fit.x[case.known], case.label_posterior[0][case.known], fit.y[case.known])
     else:
-        # Among few draws a place is 0 or 1 too often: y is one of them, and chance says where between two.
-        draws = case.tree["posterior_predictive"].sizes["chain"] * case.tree["posterior_predictive"].sizes["draw"]
-        among = (draws * pit + np.random.default_rng(0).random(len(pit))) / (draws + 1)
-        p = p_of_scores(fit.x, norm.ppf(among))
+        p = p_of_scores(fit.x, case.errors)
     good = p > FALSE_ALARM
     more = (
         "let columns depend on one another, as a full covariance or a mixture does."

@@ -1,4 +1,4 @@
-"""From nothing to an answer: --help, a finished iris posterior in a first and in a second process, and a report.
+"""From nothing to an answer: --help, an iris posterior in a first and a second process, and again in one; a report.
 
 The caches of compiled programs are empty for the first one: bayeszoo's command line and PyMC, PyTensor and Numba keep
 theirs by themselves, and JAX keeps one where its environment variables say so, as they do here for all. Python keeps
@@ -35,20 +35,17 @@ FIT = [
 PENGUINS = [*CLI, "fit", "gaussian_naive_bayes", "penguins", "--target", "species", "--no-report", "--force", "--out"]
 REPORT = 20  # seconds that a report of penguins may take
 
-OURS = """
+SETUPS = {
+    "Python": """
 from bayeszoo.inference import nuts
 from bayeszoo.models import gaussian_naive_bayes
 from sklearn.datasets import load_iris
-nuts(gaussian_naive_bayes, *load_iris(return_X_y=True))
-"""
-PEERS = {
+""",
     "PyMC by nutpie": """
 import nutpie
 from benchmarks import naive_bayes as problem
 from sklearn.datasets import load_iris
 problem.LABELS, problem.COLUMNS = 3, 4
-compiled = nutpie.compile_pymc_model(problem.of_rows(*load_iris(return_X_y=True)))
-nutpie.sample(compiled, draws=1000, chains=4, progress_bar=False)
 """,
     "NumPyro": """
 import jax
@@ -57,19 +54,37 @@ from bayeszoo.models import gaussian_naive_bayes
 from functools import partial
 from numpyro.infer import MCMC, NUTS
 from sklearn.datasets import load_iris
+keywords = dict(num_warmup=500, num_samples=1000, num_chains=4, progress_bar=False)
+""",
+}
+WORK = {
+    "Python": """
+nuts(gaussian_naive_bayes, *load_iris(return_X_y=True))
+""",
+    "PyMC by nutpie": """
+compiled = nutpie.compile_pymc_model(problem.of_rows(*load_iris(return_X_y=True)))
+nutpie.sample(compiled, draws=1000, chains=4, progress_bar=False)
+""",
+    "NumPyro": """
 x, y = load_iris(return_X_y=True)
 kernel = NUTS(partial(gaussian_naive_bayes, spec=spec_of(x, y)))
-keywords = dict(num_warmup=500, num_samples=1000, num_chains=4, progress_bar=False)
 MCMC(kernel, chain_method="vectorized", **keywords).run(jax.random.key(0), x, y)
 """,
 }
+PEERS = [name for name in WORK if name != "Python"]
+AGAIN = """{setup}{work}
+import time
+start = time.perf_counter()
+{work}
+print(time.perf_counter() - start)
+"""
 
 
 OWN = ("help", "bare Python", "command line", "fit of penguins", "report of penguins")
 
 
-def seconds(command: list[str], cache: Path) -> float:
-    """Seconds of a process whose compiled programs are kept under ``cache``."""
+def seconds(command: list[str], cache: Path) -> tuple[float, str]:
+    """Seconds of a process whose compiled programs are kept under ``cache``, and what it prints."""
     kept = {
         "XDG_CACHE_HOME": str(cache),
         "NUMBA_CACHE_DIR": str(cache / "numba"),
@@ -78,14 +93,16 @@ def seconds(command: list[str], cache: Path) -> float:
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
     }
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | kept
-    return timed(subprocess.run, command, env=environment, cwd=HOME, check=True, capture_output=True)[0]
+    spent, done = timed(subprocess.run, command, env=environment, cwd=HOME, check=True, capture_output=True)
+    return spent, done.stdout.decode()
 
 
 def measure(scale: str) -> list[Row]:
     rounds = 1 if scale == "quick" else 2
-    scripts = {name: [sys.executable, "-c", script] for name, script in {"Python": OURS, **PEERS}.items()}
+    scripts = {name: [sys.executable, "-c", SETUPS[name] + work] for name, work in WORK.items()}
     first: dict[str, list[float]] = {name: [] for name in (*OWN, *scripts)}
     second: dict[str, list[float]] = {name: [] for name in first}
+    again: dict[str, list[float]] = {name: [] for name in WORK}
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
             run = str(Path(folder) / "run")
@@ -98,8 +115,12 @@ def measure(scale: str) -> list[Row]:
             }
             for spent in (first, second):
                 for name, command in (commands | scripts).items():
-                    spent[name].append(seconds(command, Path(folder) / name))
+                    spent[name].append(seconds(command, Path(folder) / name)[0])
                     print(f"  {name} {spent[name][-1]:.1f} s", flush=True)
+            for name, work in WORK.items():
+                twice = [sys.executable, "-c", AGAIN.format(setup=SETUPS[name], work=work)]
+                again[name].append(float(seconds(twice, Path(folder) / name)[1].split()[-1]))
+                print(f"  {name} again {again[name][-1]:.1f} s", flush=True)
     one, two = ({k: statistics.median(v) for k, v in spent.items()} for spent in (first, second))
     rows = [_row("--help, s; bare Python", two["help"], two["bare Python"], "what it costs over an empty script")]
     for which, spent in (("first", one), ("second", two)):
@@ -110,6 +131,9 @@ def measure(scale: str) -> list[Row]:
         for peer in PEERS:
             rows.append(_row(f"iris posterior, first process, s; {mine} : {peer}", one[mine], one[peer], note))
             rows.append(_row(f"iris posterior, second process, s; {mine} : {peer}", two[mine], two[peer], note))
+    for peer in PEERS:
+        what = f"iris posterior, again in a process, s; Python : {peer}"
+        rows.append(_row(what, statistics.median(again["Python"]), statistics.median(again[peer]), ""))
     return rows
 
 

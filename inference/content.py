@@ -141,7 +141,7 @@ def _load(base: str, package: str | None, parts: KeysView[str]) -> None:
 
     base: as the function names it, in its own package or outside; parts: what may be modules within.
     """
-    if base in sys.modules and _installed(base):
+    if base in sys.modules and installed(base):
         return
     inside = [f"{package}.{base}" if base else package] if package else []
     for name in (*inside, base):
@@ -160,7 +160,7 @@ def _load(base: str, package: str | None, parts: KeysView[str]) -> None:
 
 def _used(value: Any, names: KeysView[str], met: set[int]) -> Any:
     """A module of the user's as the values of these names in it, and in modules within, once; all else as it is."""
-    if not inspect.ismodule(value) or _installed(value.__name__) or id(value) in met:
+    if not inspect.ismodule(value) or installed(value.__name__) or id(value) in met:
         return value
     met.add(id(value))
     inner = {name: getattr(value, name) for name in names if hasattr(value, name)}
@@ -173,10 +173,10 @@ def _dunder(name: str) -> bool:
 
 def _of_a_library(value: Any) -> bool:
     """A function or class of JAX and the like, which reads nothing of the user's; objects of theirs hold his values."""
-    return callable(value) and hasattr(value, "__name__") and _installed(getattr(value, "__module__", None))
+    return callable(value) and hasattr(value, "__name__") and installed(getattr(value, "__module__", None))
 
 
-def _installed(module: str | None) -> bool:
+def installed(module: str | None) -> bool:
     """Whether a module came with Python or with a package, and not from the user, who may change it any time."""
     if module is None or module == "__main__":
         return False

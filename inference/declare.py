@@ -55,11 +55,9 @@ class Declared:
     def __call__(self, x: Array, y: Array, spec: Spec) -> Any:
         """Give x and y to the arguments of these names, else to the ones that have no value yet, in their order.
 
-        Raises ModelError where the function reads other values now: programs that were compiled go on with the old
-        ones, and one answer would not go with another.
+        Raises ModelError as ``refuse_changed`` does.
         """
-        if content(self.function) != self.reads or any(constant.changed for _, constant in self.keywords):
-            raise ModelError(f"what {self.name} reads from outside has changed since it was fitted; fit it again.")
+        self.refuse_changed()
         parameters = inspect.signature(self.function).parameters
         keywords = self.hyperparameters
         if "spec" in parameters:
@@ -75,6 +73,14 @@ class Declared:
             free = [p for p in free if p.default is p.empty]
         others = [value for name, value in data.items() if name not in by_name]
         return self.function(**keywords, **{p.name: value for p, value in zip(free, others, strict=False)})
+
+    def refuse_changed(self) -> None:
+        """Raise ModelError where the function reads other values now.
+
+        Programs that were compiled go on with the old ones, and one answer would not go with another.
+        """
+        if content(self.function) != self.reads or any(constant.changed for _, constant in self.keywords):
+            raise ModelError(f"what {self.name} reads from outside has changed since it was fitted; fit it again.")
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
@@ -102,6 +108,7 @@ def declare(model: Callable) -> Declared:
     Raises ModelError for what is no function, and for text where a hyperparameter is a function.
     """
     if isinstance(model, Declared):
+        model.refuse_changed()
         return model
     if not callable(model):
         raise ModelError(f"a model is a function with NumPyro sites, got {model!r}.")

@@ -24,13 +24,14 @@ CHUNK = 262_144  # rows in memory at a time
 
 @dataclass(frozen=True)
 class Pieces:
-    """Where the rows can be read again."""
+    """Where the rows can be read again, as long as they are the same."""
 
     pieces: tuple[Any, ...]
     columns: Columns
 
     def __iter__(self) -> Iterator[Part]:
         for piece in self.pieces:
+            piece.refuse_changed()
             yield from piece.parts(self.columns)
 
 
@@ -48,7 +49,16 @@ def pieces(data: Any) -> Iterator[Any]:
             if file.resolve() in seen:
                 raise DataError(f"'{file}' is named twice, so its rows would count twice; name it once.")
             seen.add(file.resolve())
-            yield File(file)
+            yield File(file, _stamp(file))
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Size and time of a file, None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
 def _files(path: Path) -> list[Path]:
@@ -64,14 +74,21 @@ def _files(path: Path) -> list[Path]:
 
 @dataclass(frozen=True)
 class File:
-    """A Parquet or CSV file."""
+    """A Parquet or CSV file. stamp: its size and time when it was named."""
 
     path: Path
+    stamp: tuple[int, int] | None
 
     @property
     def name(self) -> str:
         """What sentences call it."""
         return f"'{self.path}'"
+
+    def refuse_changed(self) -> None:
+        """Raise DataError where it is another by now, of which a summary would be wrong."""
+        now = _stamp(self.path)
+        if now is not None and now != self.stamp:
+            raise DataError(f"'{self.path}' has changed since it was first read; summarise it again, or fit it again.")
 
     def complete(self, columns: Columns) -> Columns:
         """The columns with their features named, which this file must have."""

@@ -22,14 +22,19 @@ if TYPE_CHECKING:
 
 
 @partial(jax.jit, static_argnames=("model",))
-def draw_x(key: Array, params: dict, spec: Any, number: Array, draw: Array, code: Array, *, model: Declared) -> Array:
-    """x of each row, given its number, which parameter draw it is from and the code of its label."""
+def draw_x(
+    key: Array, params: dict, spec: Any, number: Array, draw: Array, code: Array, like: Array, *, model: Declared
+) -> Array:
+    """x of each row, given its number, which parameter draw it is from and the code of its label.
 
-    def one(number: Array, draw: Array, code: Array) -> Array:
+    like: rows, (rows, features), in whose place they stand: of counts they have the total, where the model is told it.
+    """
+
+    def one(number: Array, draw: Array, code: Array, like: Array) -> Array:
         values = {name: value[draw] for name, value in params.items()}
-        return drawn_row(jax.random.fold_in(key, number), model, values, spec, spec.loc, ("x",), code)["x"]
+        return drawn_row(jax.random.fold_in(key, number), model, values, spec, like, ("x",), code)["x"]
 
-    return jax.vmap(one)(number, draw, code)
+    return jax.vmap(one)(number, draw, code, like)
 
 
 def generate(fit: "Fit", n: int, *, label: Any = None, seed: int = 0) -> xr.Dataset:
@@ -61,7 +66,8 @@ def generate(fit: "Fit", n: int, *, label: Any = None, seed: int = 0) -> xr.Data
     with jax.enable_x64(True):  # a seed may have 64 bits
         key = jax.random.key(seed)
     program = partial(draw_x, key, fit.flat_params, fit.spec, model=fit.model)
-    x = np.concatenate(list(in_blocks(program, np.arange(len(codes)), draws, codes)))
+    typical = np.broadcast_to(fit.spec.loc, (len(codes), fit.spec.features))
+    x = np.concatenate(list(in_blocks(program, np.arange(len(codes)), draws, codes, typical)))
     levels = fit.schema.each_levels
     columns = [in_own_kind(x[:, j], names) for j, names in enumerate(levels)]
     table = {name: ("row", column) for name, column in zip(fit.schema.columns, columns, strict=True)}

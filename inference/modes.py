@@ -12,8 +12,8 @@ from scipy.sparse import dia_array, diags_array
 
 from .errors import NoMaximumError, PrecisionError
 from .joint import Rows, counts, take
+from .maximum import DENSE, refuse_coarse
 from .optimise import (
-    DENSE,
     Mode,
     NoStartError,
     check_effect,
@@ -22,7 +22,6 @@ from .optimise import (
     find_mode,
     hessian_at,
     hessian_times,
-    refuse_coarse,
     value_at,
 )
 from .progress import bar

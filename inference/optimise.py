@@ -1,6 +1,5 @@
 """Modes of the log density: L-BFGS from a start, then Newton's steps with the Hessian of all rows or of some."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -13,17 +12,16 @@ from jax.scipy.sparse.linalg import cg
 from ..models.spec import Spec
 from .blocks import wider
 from .declare import Declared
-from .errors import NoMaximumError, PrecisionError
+from .errors import NoMaximumError
 from .joint import Rows, split
 from .lbfgs import minimise
+from .maximum import DENSE, instead, refuse_what_is_no_mode
 from .progress import bar
 from .structure import Structure
 from .target import lifted, log_likelihood
 
-DENSE = 400  # parameters up to which Newton's step solves with the whole Hessian, above it by conjugate gradients
 LARGEST = 2_000  # parameters up to which the whole Hessian takes over where conjugate gradients lead no further
-CLOSE, OPEN = 1e-6, 1e-4  # nats still to gain from which on a mode has a warning, and is none
-COARSE = 0.05  # nats of rounding error up to which the log density is a curve
+CLOSE = 1e-6  # nats still to gain from which on a mode has a warning
 FLAT = 1e-14  # of the greatest curvature, parameters scaled alike, below which there is none
 LEAST = 1e-25  # likewise, of one parameter alone, whose curvature the rounding errors of others do not touch
 NOTHING = 1e-9  # nats, a gain after which no other is looked for
@@ -250,6 +248,8 @@ class _Objective:
         axes = np.eye(u.size)
         for least, none in ((LEAST, 1e-9), (FLAT, 0.03)):
             hessian = self.hessian(u, axes, rows)
+            if not np.isfinite(hessian).all():
+                raise NoMaximumError(f"the log density is not smooth where the search led; {instead(self.target)}.")
             diagonal = np.abs(np.diagonal(hessian))
             width = 1 / np.sqrt(np.maximum(diagonal, least * max(diagonal.max(), 1e-9)))
             curvature, turned = np.linalg.eigh(width[:, None] * hessian * width)
@@ -313,7 +313,7 @@ def find_mode(
     gap, left_out, climbed = np.inf, 0.0, False
     for _ in bar(range(50), desc="Newton, at most"):
         if not np.all(np.isfinite(gradient)):
-            raise NoMaximumError("the objective is not finite at its best point; use map_estimate, or other priors.")
+            raise NoMaximumError(f"the objective is not finite at its best point; {instead(target)}.")
         step, left_out = loss.step(u, gradient, curved, whole)
         gap = 0.5 * float(gradient @ step)
         ended = gap < _nothing(value)
@@ -335,64 +335,10 @@ def find_mode(
             continue
         if ended:
             break
-    _refuse_what_is_no_mode(loss, u, rows, curved, value, gap, left_out)
+    refuse_what_is_no_mode(loss, u, rows, curved, value, gap, left_out)
     return Mode(u * scale, -value, gap + left_out, float(np.linalg.norm(gradient)))
-
-
-def _refuse_what_is_no_mode(
-    loss: _Objective, u: np.ndarray, rows: Rows, curved: Rows, value: float, gap: float, left_out: float
-) -> None:
-    """Raise NoMaximumError where Newton ended elsewhere, or PrecisionError where the arithmetic is why."""
-    if not np.isfinite(value) or gap > OPEN:
-        refuse_coarse(value, rows.x.dtype)
-        raise NoMaximumError(
-            f"the optimiser ended with about {gap:.2g} nats still to gain, as where a density grows without bound; "
-            "use map_estimate or nuts, or more informative priors."
-        )
-    if not loss.target["prior"] and _rises(loss, u, rows, curved, value):
-        raise NoMaximumError(
-            "the likelihood has no maximum: it keeps rising as the parameters grow, as when labels are separable, a "
-            "label is in no row, or there are more parameters than rows; use map_estimate, or more informative priors."
-        )
-    if left_out > 0.01:
-        raise NoMaximumError(
-            f"along a direction with almost no curvature at least {left_out:.2g} nats are still to gain, as where two "
-            "columns are nearly copies of one another; leave one out, or take their difference."
-        )
-
-
-def refuse_coarse(value: float, dtype: np.dtype) -> None:
-    """Raise PrecisionError where a rounding error of a log density of this size is not small beside a nat."""
-    error = float(np.finfo(dtype).eps) * abs(value)
-    if error > COARSE:
-        what = "float64" if dtype == np.float32 else "fewer rows or smaller weights"
-        raise PrecisionError(
-            f"the log density is {abs(value):.3g} nats away from 0, of which {dtype} resolves no less than {error:.2g} "
-            f"nats, too coarse for this fit; use {what}."
-        )
 
 
 def _nothing(value: float) -> float:
     """Nats that are no gain: a billionth, or what rounding takes from a log density as large as this one."""
     return max(NOTHING, 4 * np.finfo(float).eps * abs(value))
-
-
-def _rises(loss: _Objective, u: np.ndarray, rows: Rows, curved: Rows, value: float) -> bool:
-    """Whether the loss never turns up again along some direction that matters (a direction of recession).
-
-    Candidates are the directions without curvature and u itself. One along which nothing changes either way is only
-    unidentified (adding a constant to every logit); one that costs on the way back but never on the way out means that
-    the maximum lies at infinity (Albert and Anderson 1984: complete and quasi-complete separation).
-    """
-
-    def directions() -> Iterator[np.ndarray]:
-        yield u
-        if u.size <= 5 * DENSE:  # a whole Hessian once is affordable where one each step is not
-            curvature, axes = np.linalg.eigh(loss.hessian(u, np.eye(u.size), curved))
-            yield from np.linalg.norm(u) * axes[:, curvature < 1e-6 * max(curvature.max(), 1e-9)].T
-
-    for step in directions():
-        ahead, back = (loss.at(u + side * step, rows)[0] - value for side in (1, -1))
-        if min(ahead, back) < 1e-4 and max(ahead, back) > 0.1:
-            return True
-    return False

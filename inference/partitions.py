@@ -47,6 +47,9 @@ class Partition:
     name: str
     columns: tuple[str, ...]
 
+    def refuse_changed(self) -> None:
+        """A graph is what it was."""
+
     def complete(self, columns: Columns) -> Columns:
         """The columns with their features named, which the frame must have."""
         return columns.of(list(self.columns), "the Dask frame")

@@ -99,6 +99,8 @@ def streamed(
     total = None
     for summary in summaries:
         total = _together(total, summary, columns)
+    for piece in parts:  # while they were read
+        piece.refuse_changed()
     if total is None:
         raise DataError("the files have no rows; give some with at least one.")
     if weights is not None and total.moments is not None:

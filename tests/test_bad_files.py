@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from bayeszoo.inference import DataError, mle, summarise
-from bayeszoo.models import linear_regression
+from bayeszoo.inference import DataError, map_estimate, mle, summarise
+from bayeszoo.models import linear_regression, logistic_regression
 from test_stream import FEATURES, ROWS, TABLE, written
 
 RNG = np.random.default_rng(0)
@@ -76,3 +76,18 @@ def test_a_corrupt_row_group_is_named(tmp_path):
     path.write_bytes(data)
     with pytest.raises(DataError, match=r"part-0.parquet', row group 3, column 'y' cannot be read"):
         summarise(path, target="kind")
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_a_file_that_has_changed_since_is_not_read_as_the_same(tmp_path, kind):
+    """Rows that are appended to it would count again where an update adds them; moments know the old ones alone."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"a": rng.normal(size=600), "y": rng.integers(2, size=600)})
+    file = tmp_path / f"days.{kind}"
+    write = {"parquet": pd.DataFrame.to_parquet, "csv": pd.DataFrame.to_csv}[kind]
+    write(table[:400], file, index=False)
+    fit = map_estimate(logistic_regression, file, target="y")
+    write(table, file, index=False)
+    with pytest.raises(DataError, match=f"days.{kind}' has changed since it was first read; summarise it again"):
+        fit.update(table[["a"]][400:], table["y"][400:])
+    assert map_estimate(logistic_regression, file, target="y").summary.rows == 600

@@ -159,6 +159,8 @@ def test_what_a_bound_hypothesis_reads(monkeypatch):
     assert np.array_equal(old.predict(X[:2])["mean"].values, few)
     with pytest.raises(ModelError, match="reads from outside has changed since it was fitted; fit it again"):
         old.predict(np.zeros((1_000, 1)))
+    with pytest.raises(ModelError, match="has changed since it was fitted; fit it again"):
+        old.update(X[:2], Y[:2])
     new = map_estimate(model, X, Y).posterior()
     design = np.column_stack([np.ones(60), np.maximum(X[:, 0] - 0.5, 0)])
     assert [new["b"].item(), new["w"].item()] == pytest.approx(np.linalg.lstsq(design, Y)[0], rel=0.02)  # of the prior

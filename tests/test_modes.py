@@ -7,10 +7,12 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 import pytest
-from bayeszoo.inference import FitWarning, NoMaximumError, lbfgs, map_estimate, mle, modes, nuts, optimise
+from bayeszoo.inference import FitWarning, NoMaximumError, lbfgs, map_estimate, maximum, mle, modes, nuts, optimise
 from bayeszoo.inference.problem import Problem
 from bayeszoo.models import fixed_variance_mixture, gaussian_mixture, softmax_regression, tied
+from numpyro import sample
 from sklearn.linear_model import LogisticRegression
 
 
@@ -95,7 +97,7 @@ def test_rounding_does_not_turn_the_draws(monkeypatch):
 def test_gradient_norm_is_in_widths_of_the_prior(monkeypatch):
     """Stopped after one Newton step, where the gradient is not yet 0; against one that is written out."""
     monkeypatch.setattr(optimise, "NOTHING", 1e9)
-    monkeypatch.setattr(optimise, "OPEN", 1e9)
+    monkeypatch.setattr(maximum, "OPEN", 1e9)
     x, y = logistic(300)
     with jax.enable_x64(True):
         problem = Problem(softmax_regression, x, y, compression=False)
@@ -156,3 +158,25 @@ def test_all_chains_of_a_mixture_start_at_its_best_mode():
         fit = nuts(model, x, draws=50, warmup=100, seed=seed)
         each = fit.log_marginal(x, draws=True).sum("row").mean("draw")
         assert float(each.min()) > best - 30
+
+
+def test_a_density_without_bound_is_no_mode():
+    """A share of no row under a Dirichlet below 1; a rate of no event under a gamma; at 1 a share may well be 0."""
+
+    def shares(x, y=None, *, concentration):
+        p = sample("p", dist.Dirichlet(jnp.full(3, concentration)))
+        sample("y", dist.Categorical(p), obs=y)
+
+    def rate(x, y=None):
+        sample("y", dist.Poisson(sample("r", dist.Gamma(0.5, 1.0)) + 0 * x[:, 0]), obs=y)
+
+    x, y = np.zeros((14, 1)), np.repeat([0, 1], [10, 4])
+    with pytest.raises(NoMaximumError, match="keeps rising near the bounds of what parameters may be"):
+        map_estimate(partial(shares, concentration=0.1), x, y, labels=[0, 1, 2])
+    with pytest.raises(NoMaximumError):
+        map_estimate(rate, x, np.zeros(14, dtype=int))
+    two = np.random.default_rng(7).normal(size=(200, 1)) + np.repeat([-4.0, 4.0], 100)[:, None]
+    with pytest.raises(NoMaximumError, match="use nuts, or more informative priors"):
+        map_estimate(partial(fixed_variance_mixture, k=5, concentration=0.1), two)
+    fit = map_estimate(partial(shares, concentration=1.0), x, y, labels=[0, 1, 2])
+    assert fit.posterior()["p"].values.ravel() == pytest.approx([10 / 14, 4 / 14, 0.0], abs=1e-6)

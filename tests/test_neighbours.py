@@ -12,6 +12,7 @@ from bayeszoo.models import (
     hierarchical_regression,
     linear_regression,
     logistic_regression,
+    multinomial_naive_bayes,
     polynomial,
     quadratic_discriminant,
 )
@@ -64,6 +65,34 @@ def test_the_verdict_tells_real_from_generated(model, x, y, passes):
     assert one.passed == passes
     assert ("of the rows around a real one are real" in one.advice) != passes
     assert passes or one.value <= 0.002
+
+
+def test_rows_that_are_rounded_or_of_other_totals_are_no_others():
+    """Whole centimetres; counts whose total the model takes as given, from 3 to 300, as the draws take the rows'."""
+    tall = np.round(RNG.normal(170, 7, size=(200, 1)) + 10 * SIDES[:, None])
+    share = np.where(SIDES[:, None] == 1, [0.5, 0.3, 0.2], [0.2, 0.3, 0.5])
+    words = np.array([RNG.multinomial(n, p) for n, p in zip(RNG.geometric(0.02, size=200) + 2, share, strict=True)])
+    for model, x in ((gaussian_naive_bayes, tall), (multinomial_naive_bayes, words)):
+        found = check(laplace(model, x, SIDES, draws=250)).set_index("name")
+        assert found.loc["real among generated rows, p"].value > 0.05
+        assert found.loc["calibration of columns, p of uniform places"].value > 0.05
+
+
+def test_a_fit_of_weighted_rows_says_what_is_not_looked_at():
+    found = check(laplace(gaussian_naive_bayes, PLANE, SIDES, weights=np.full(200, 2.0), draws=250)).set_index("name")
+    assert found.loc["rows left out"].advice.startswith("rows are weighted, so that none is left out")
+    assert not any("calibration" in name for name in found.index)
+
+
+def test_places_of_responses_are_uniform_where_the_model_is_right():
+    """Of 2,000 rows some lie beyond all of 1,000 draws."""
+    p = []
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(2_000, 1))
+        found = check(laplace(linear_regression, x, x[:, 0] + rng.normal(size=2_000), draws=250)).set_index("name")
+        p.append(found.loc["calibration, p of uniform ranks"].value)
+    assert min(p) > 0.02  # by chance at most once in ten such sets of tables
 
 
 def test_rows_with_missing_cells_are_not_compared_with_generated_ones():

@@ -1,6 +1,7 @@
 """A model of the user's own from a Python file: every verb takes its run as one of the zoo's."""
 
 import json
+import sys
 
 import numpy as np
 import pandas as pd
@@ -102,3 +103,21 @@ def test_what_is_no_model_in_a_file_is_said(file, tmp_path, ask):
         read_model(file, "other")
     assert source_of(read_model(file, "waiting")) == file.read_text()
     assert source_of(lambda x: x) is None
+
+
+def test_a_run_knows_the_modules_that_its_model_imports(file, tmp_path, ask, monkeypatch):
+    """Its own copy is of the model's file; what that imports is read anew, and may be another by then."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "timetable.py").write_text("FASTER = 1.0\n")
+    file.write_text(f"import timetable\n{WAITING}".replace("b * x[:, 0]", "timetable.FASTER * b * x[:, 0]"))
+    run, data = tmp_path / "run", tmp_path / "waits.csv"
+    words = "fit", f"{file}:waiting", data, "--target", "wait", "--by", "mle", "--no-report", "--no-plots", "--out", run
+    assert ask(*words)[0] == 0
+    assert store.load(run).model.name == "waiting"
+    (tmp_path / "timetable.py").write_text("FASTER = -1.0\n")
+    with pytest.raises(ModelError, match="'timetable', which its model imports, has changed since the fit"):
+        store.load(run)
+    code, said = ask("predict", run, data)
+    assert code != 0
+    assert "has changed since the fit" in said.err
+    monkeypatch.delitem(sys.modules, "timetable")

@@ -10,7 +10,7 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pytest
-from bayeszoo.inference import PrecisionError, laplace, mle, nuts, svi
+from bayeszoo.inference import DataError, FitWarning, PrecisionError, keep_compiled_programs, laplace, mle, nuts, svi
 from bayeszoo.models import gaussian_naive_bayes, linear_regression
 from sklearn.datasets import load_iris
 
@@ -61,6 +61,18 @@ print(*(sum(event == f"/jax/compilation_cache/cache_{what}" for event in seen) f
     assert read[1][0] > 0
     assert read[1][1] == 0
     assert read[2][1] > 0
+
+
+def test_a_folder_that_cannot_be_one(tmp_path, monkeypatch):
+    """The default one is a matter of speed, and the fit goes on without."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot be a folder for programs"):
+        keep_compiled_programs(tmp_path / "file" / "cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    before = jax.config.jax_compilation_cache_dir
+    with pytest.warns(FitWarning, match="are not kept for the next process .*XDG_CACHE_HOME"):
+        assert keep_compiled_programs() is None
+    assert jax.config.jax_compilation_cache_dir == before
 
 
 def test_a_posterior_beyond_the_arithmetic_is_refused():

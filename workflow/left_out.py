@@ -112,12 +112,18 @@ def pit_of_labels(fit: "Fit", probability: np.ndarray) -> np.ndarray | None:
     return np.where(p < own[:, None], p, 0.0).sum(axis=1) + tie * own
 
 
-def pit_of_response(fit: "Fit", tree: xr.DataTree) -> np.ndarray | None:
-    if not fit.shape.has_y:
-        return None
+def pit_of_response(tree: xr.DataTree) -> np.ndarray:
+    """The place of each response among draws of what the other rows predict of it; between two, chance says where.
+
+    PIT_i = sum_s w_is 1[y_s <= y_i], of S draws, is 0 or 1 where y_i is beyond them all, once in (S + 1) / 2 rows of a
+    right model, which no test of uniformity forgives. y_i is one of S + 1 that are alike then, so that, with
+    u ~ Uniform(0, 1), (S PIT_i + u) / (S + 1) is uniform.
+    """
     from arviz_stats import loo_pit
 
-    return loo_pit(for_loo_pit(tree))["y"].values
+    draws = tree["posterior_predictive"].sizes["chain"] * tree["posterior_predictive"].sizes["draw"]
+    pit = loo_pit(for_loo_pit(tree))["y"].values
+    return (draws * pit + np.random.default_rng(0).random(len(pit))) / (draws + 1)
 
 
 def for_loo_pit(tree: xr.DataTree) -> xr.DataTree:
@@ -182,16 +188,14 @@ class Case:
             return None
         if self.fit.shape.classes:
             return pit_of_labels(self.fit, self.label_posterior[0])
-        return pit_of_response(self.fit, self.tree)
+        return pit_of_response(self.tree) if self.fit.shape.has_y else None
 
-    @cached_property
+    @property
     def errors(self) -> np.ndarray | None:
         """Of a response, its place as a standard normal's value: what it is off by, in units of what it may be."""
         if self.pit is None or self.fit.shape.classes or not np.isfinite(self.pit).all():
             return None
-        # Among few draws a place is 0 or 1 too often: y is one of them, and chance says where between two.
-        draws = self.tree["posterior_predictive"].sizes["chain"] * self.tree["posterior_predictive"].sizes["draw"]
-        return norm.ppf((draws * self.pit + np.random.default_rng(0).random(len(self.pit))) / (draws + 1))
+        return norm.ppf(self.pit)
 
     @cached_property
     def unsure(self) -> xr.Dataset:
@@ -247,7 +251,7 @@ def pit_of_columns(fit: "Fit", tree: xr.DataTree, columns: np.ndarray, *, seed: 
         question = {"question": "marginal"} if code < 0 else {"y": fit.y[rows], "sites": ("x",)}
         log_p = ask(fit, each_draw, fit.x[rows], **question)[:, 0]
         log_weights, _ = array_stats.psislw(log_p - ratio, axis=-1)
-        drawn = draws_of_x(fit, code, rng)[:, :, columns]
+        drawn = draws_of_x(fit, code, fit.x[rows], rng)[:, :, columns]
         log_weights = np.tile(log_weights, drawn.shape[0])
         drawn = drawn.reshape(-1, len(columns))
         pit = np.empty((len(rows), len(columns)))
@@ -283,8 +287,11 @@ def telling_columns(fit: "Fit", codes: np.ndarray | None = None) -> np.ndarray:
     return np.argsort(-np.std(centres, axis=0) / np.nanstd(fit.x, axis=0), kind="stable")[:COLUMNS]
 
 
-def draws_of_x(fit: "Fit", code: int, rng: np.random.Generator) -> np.ndarray:
-    """x ~ P(x | y = code, theta_s), or P(x | theta_s) where code is -1, (times, draws, features)."""
+def draws_of_x(fit: "Fit", code: int, like: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """x ~ P(x | y = code, theta_s), or P(x | theta_s) where code is -1, (times, draws, features).
+
+    like: rows, of which each draw takes one's total, say, or whatever else its model takes as given.
+    """
     params = fit.flat_params
     draws = len(next(iter(params.values())))
     times = -(-DRAWS // draws)
@@ -296,4 +303,6 @@ def draws_of_x(fit: "Fit", code: int, rng: np.random.Generator) -> np.ndarray:
     with jax.enable_x64(True):
         key = jax.random.key(int(rng.integers(1 << 32)))
     program = partial(draw_x, key, params, fit.spec, model=fit.model)
-    return np.concatenate(list(in_blocks(program, np.arange(len(draw)), draw, codes))).reshape(times, draws, -1)
+    like = like[rng.integers(len(like), size=len(draw))]
+    like = np.where(np.isnan(like), fit.spec.loc, like)
+    return np.concatenate(list(in_blocks(program, np.arange(len(draw)), draw, codes, like))).reshape(times, draws, -1)

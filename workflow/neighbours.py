@@ -63,6 +63,22 @@ def p_of_generated(groups: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[flo
     return float((1 + np.sum(drawn >= seen)) / (1 + TIMES)), seen / pairs, expected / pairs
 
 
+def rounded_like(real: np.ndarray, generated: np.ndarray) -> np.ndarray:
+    """Generated rows with numbers rounded as those of real ones are, which are told from all others otherwise.
+
+    A column is rounded where most of its numbers occur more than once, and are whole steps apart.
+    """
+    rounded = generated.copy()
+    for j, values in enumerate(map(np.unique, real.T)):
+        if not 1 < len(values) < len(real) / 2 or np.all(generated[:, j] == np.round(generated[:, j])):
+            continue
+        step = np.diff(values).min()
+        steps = (values - values[0]) / step
+        if np.allclose(steps, np.round(steps), rtol=0, atol=1e-3):
+            rounded[:, j] = values[0] + step * np.round((generated[:, j] - values[0]) / step)
+    return rounded
+
+
 def _pairs(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows that are looked at, and pairs among these: each with the NEAREST to it."""
     rng = np.random.default_rng(0)

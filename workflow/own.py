@@ -1,11 +1,17 @@
 """Models of one's own: a function in a Python file, named FILE.py:FUNCTION."""
 
+import hashlib
+import inspect
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType, ModuleType
+from typing import Any
 
+from ..inference.content import installed
 from ..inference.errors import ModelError
 
+OWN = __name__.partition(".")[0]  # this package, which a format of its own tells from others
 SOURCE = "__bayeszoo_source__"  # the text that a function was read from, which the file may no longer have
 
 
@@ -32,6 +38,26 @@ def source_of(function: Callable) -> str | None:
         return None
     file = Path(around.get("__file__") or "")
     return around.get(SOURCE) or (file.read_text(encoding="utf-8") if file.suffix == ".py" and file.is_file() else None)
+
+
+def imported(function: Callable) -> dict[str, str]:
+    """Modules of the user's that a function's file imports, and those import, each with a hash of its text."""
+    found: dict[str, str] = {}
+
+    def look(around: dict[str, Any]) -> None:
+        for value in around.values():
+            name = value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", None)
+            module = sys.modules.get(name) if isinstance(name, str) else None
+            file = getattr(module, "__file__", None)
+            if file is None or name in found or installed(name) or name.partition(".")[0] == OWN:
+                continue
+            if vars(module) is function.__globals__:  # the file itself, of which a run has a copy
+                continue
+            found[name] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
+            look(vars(module))
+
+    look(getattr(function, "__globals__", {}))
+    return found
 
 
 def _is_of(value: object, around: dict) -> bool:

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from ..inference.arviz import variable_name
 from ..inference.table import COUNTS, read_x
 from .check import BAND, FALSE_ALARM
-from .left_out import COLUMNS, LEAST, Case, Places, for_loo_pit, known_or_assigned, telling_columns
+from .left_out import COLUMNS, LEAST, Case, Places, known_or_assigned, pit_of_response, telling_columns
 
 if TYPE_CHECKING:
     from arviz_plots import PlotCollection
@@ -148,9 +148,11 @@ def plot_response_intervals(fit: "Fit", tree: xr.DataTree) -> "PlotCollection":
 
 def plot_response_loo_pit(tree: xr.DataTree) -> "PlotCollection":
     """Where each response lies in what the other rows predict of it: flat where the fit is calibrated."""
-    from arviz_plots import plot_loo_pit
+    from arviz_plots import plot_ecdf_pit
 
-    return plot_loo_pit(for_loo_pit(tree), var_names=["y"], backend="matplotlib")
+    places = xr.DataTree.from_dict({"loo_pit": xr.Dataset({"y": ("row", pit_of_response(tree))})})
+    words = {"visuals": {"xlabel": {"text": "LOO-PIT"}}, "method": "pot_c", "backend": "matplotlib"}
+    return plot_ecdf_pit(places, group="loo_pit", sample_dims=["row"], **words)
 
 
 def plot_response_line(fit: "Fit", tree: xr.DataTree) -> "PlotCollection":

@@ -32,9 +32,9 @@ from ..inference.table import Schema
 from ..inference.variational import svi
 from ..models.catalogue import CHOICES, MODELS
 from ..models.spec import Spec
-from .own import read_model, source_of
+from .own import imported, read_model, source_of
 
-VERSION = 7
+VERSION = 8
 ENOUGH = 20  # held-out rows, with all their cells, for the tail of a distribution
 FUNCTIONS = {name: function for several in CHOICES.values() for name, function in several.items()}
 METHODS = {fitter.__name__: fitter for fitter in (mle, map_estimate, laplace, svi, nuts)}
@@ -96,6 +96,7 @@ def save(fit: Fit, folder: str | Path, origin: Origin = WHOLE) -> xr.DataTree:
         "version": VERSION,
         "model": fit.model.name,
         "own": own is not None,
+        "imports": {} if own is None else imported(fit.model.function),
         "hyperparameters": {name: _encode(name, value) for name, value in fit.model.hyperparameters.items()},
         "method": fit.method,
         "settings": fit.refit.keywords,
@@ -256,6 +257,10 @@ def _read(record: dict[str, Any], folder: Path) -> Fit:
     if record["own"] and not (folder / MODEL).is_file():
         raise DataError(f"'{folder}' is damaged (no {MODEL}); fit again.")
     function = read_model(folder / MODEL, record["model"]) if record["own"] else MODELS[record["model"]]
+    now = imported(function) if record["own"] else {}
+    for name, text in record["imports"].items():
+        if now.get(name) != text:
+            raise ModelError(f"'{folder}': '{name}', which its model imports, has changed since the fit; fit it again.")
     model: Declared = declare(partial(function, **keywords) if keywords else function)
     sizes = {**record["sizes"], "kinds": tuple(record["sizes"]["kinds"])}
     with jax.enable_x64(True):

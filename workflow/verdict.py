@@ -11,7 +11,7 @@ from ..inference.cells import few
 from ..inference.importance import FAR
 from .check import FALSE_ALARM, inside
 from .left_out import LEAST, Case, by_label, draws_of_x
-from .neighbours import AROUND, ENOUGH, p_of_generated, p_of_labels, p_of_scores
+from .neighbours import AROUND, ENOUGH, p_of_generated, p_of_labels, p_of_scores, rounded_like
 
 if TYPE_CHECKING:
     from ..inference.fit import Fit
@@ -109,6 +109,12 @@ def _sampling(fit: "Fit", tree: xr.DataTree) -> Iterator[Check]:
 def _left_out(case: Case) -> Iterator[Check]:
     """Leave-one-out by importance sampling, and whether what it predicts is calibrated."""
     if not case.leaves_out:
+        if not case.point:
+            why = "rows are weighted" if case.fit.summary.weighted else "the rows are not at hand"
+            said = (
+                f"{why}, so that none is left out: calibration, and what else rests on single rows, was not looked at."
+            )
+            yield Check("rows left out", 0.0, "for information", True, said)
         return
     from arviz_stats.base import array_stats
 
@@ -169,6 +175,7 @@ def _columns(case: Case) -> Iterator[Check]:
     from arviz_stats.base import array_stats
 
     fit, found = case.fit, []
+    names = [f"'{fit.schema.columns[j]}'" for j in (case.places[0].columns if case.places else ())]
     for one in case.places:
         for j, pit in zip(one.columns, one.pit.T, strict=True):
             there = pit[~np.isnan(pit)]
@@ -180,7 +187,7 @@ def _columns(case: Case) -> Iterator[Check]:
     p = min(1.0, len(found) * least)
     good = p > FALSE_ALARM
     advice = (
-        "columns are spread as the fit says."
+        f"what was looked at is spread as the fit says: {few(names)}."
         if good
         else f"column '{column}' is not spread as the fit says, most of all in {label}: see its picture; transform it, "
         "or let the model be richer."
@@ -202,18 +209,19 @@ def _generated(case: Case) -> Iterator[Check]:
     for _, members, code in by_label(fit):
         rows = rng.permutation(np.flatnonzero(members & whole))[:COMPARED]
         if len(rows) > AROUND:
-            drawn = draws_of_x(fit, code, rng)
-            drawn = drawn.reshape(-1, drawn.shape[-1])
-            groups.append((fit.x[rows], rng.permutation(drawn)[: GENERATED * len(rows)]))
+            drawn = draws_of_x(fit, code, fit.x[rows], rng).reshape(-1, fit.x.shape[1])
+            drawn = rng.permutation(drawn)[: GENERATED * len(rows)]
+            groups.append((fit.x[rows], rounded_like(fit.x[rows], drawn)))
     if sum(len(real) for real, _ in groups) < ENOUGH:
         return
     p, share, expected = p_of_generated(groups)
+    more = "let columns depend on one another, as a full covariance does, or " if fit.x.shape[1] > 1 else ""
     good = p > FALSE_ALARM
     advice = (
         "generated rows lie among the real ones."
         if good
         else f"{share:.1%} of the rows around a real one are real, and {expected:.1%} where generated ones lie among "
-        "them: let columns depend on one another, as a full covariance does, or let the model be richer."
+        f"them: {more}let the model be richer."
     )
     yield Check("real among generated rows, p", p, f"above {FALSE_ALARM}", good, advice)
 

@@ -15,6 +15,7 @@ from .joint import drawn_row, lay_out
 from .priors import prior_and_derived
 from .queries import log_likelihood
 from .target import constrain, prior_vectors
+from .threads import one_at_a_time
 
 if TYPE_CHECKING:
     from .fit import Fit
@@ -45,6 +46,7 @@ def draw_rows(
     return jax.tree.map(lambda value: jnp.swapaxes(value, 0, 1), sites)
 
 
+@one_at_a_time
 def to_arviz(fit: "Fit", *, seed: int = 0, prior_draws: int = 500) -> xr.DataTree:
     """An xarray.DataTree with named dims: class and column names as coordinates.
 

@@ -26,7 +26,8 @@ class Columns:
     labelled: whether the target holds labels whatever it looks like. labels: all names that it may hold, None where
     any will do. known: names that it holds elsewhere, which are not read as missing values. whole: whether the features
     are all that were left, so that no part may have another. levels: of each feature the names that are read as codes,
-    COUNTS or None; empty where all are numbers.
+    COUNTS or None; empty where all are numbers. kind: pyarrow's name of what a CSV's target holds, where its first
+    block does not tell.
     """
 
     target: str | None
@@ -37,6 +38,7 @@ class Columns:
     known: tuple[Any, ...] = ()
     whole: bool = False
     levels: tuple[Any, ...] = ()
+    kind: str | None = None
 
     @property
     def names_of(self) -> dict[str, tuple[Any, ...]]:

@@ -24,12 +24,14 @@ from .progress import bar
 from .structure import Structure, blank, structure
 from .table import make_spec, read_x
 from .target import lifted, log_target, prior_vectors
+from .threads import one_at_a_time
 
 TOGETHER = 64  # splits that one vmap fits: more take too much memory of large tables
 ENOUGH = 1e-6  # nats, a gain after which a fit ends
 TESTED = 0.3  # share of the rows that a split holds out
 
 
+@one_at_a_time
 def learning_curve(
     models: Mapping[str, Callable],
     x: Any,

@@ -77,7 +77,7 @@ class File:
     """A Parquet or CSV file. stamp: its size and time when it was named."""
 
     path: Path
-    stamp: tuple[int, int] | None
+    stamp: tuple[int, int] | None = None
 
     @property
     def name(self) -> str:
@@ -87,7 +87,7 @@ class File:
     def refuse_changed(self) -> None:
         """Raise DataError where it is another by now, of which a summary would be wrong."""
         now = _stamp(self.path)
-        if now is not None and now != self.stamp:
+        if None not in (now, self.stamp) and now != self.stamp:
             raise DataError(f"'{self.path}' has changed since it was first read; summarise it again, or fit it again.")
 
     def complete(self, columns: Columns) -> Columns:
@@ -130,7 +130,12 @@ class File:
             for batch in self._parquet(columns):
                 yield batch, {field.name for field in batch.schema if pa.types.is_integer(field.type)}
             return
-        types = dict(self._csv_types(columns.features))
+        types = {
+            name: pa.type_for_alias(self._kind_of(name))
+            if pa.types.is_null(kind)
+            else kind  # its first cells are empty
+            for name, kind in self._csv_types(columns.features)
+        }
         whole = {name for name, kind in types.items() if pa.types.is_integer(kind)}
         text = tuple(name for name, kind in types.items() if pa.types.is_string(kind))
         for batch in self._csv(columns, text):
@@ -169,12 +174,15 @@ class File:
         types = {name: kind if pa.types.is_boolean(kind) else pa.float64() for name, kind in self._csv_types(numbers)}
         named = [columns.target] if any(isinstance(name, str) for name in columns.known_of(columns.target)) else []
         types |= dict.fromkeys([*text, *named], pa.string())
+        if columns.kind is not None:
+            types[columns.target] = pa.type_for_alias(columns.kind)
         try:
             yield from self._csv_as(columns, columns.names, types)
         except (pa.ArrowException, OSError) as error:
-            raise self._strange_cell(columns, [c for c in numbers if c not in text]) or _unreadable(
-                self.path, error
-            ) from error
+            strange = self._strange_cell(columns, [c for c in numbers if c not in text])
+            if strange is None and columns.target not in (None, *types):
+                raise OtherKind(self._kind_of(columns.target)) from error
+            raise strange or _unreadable(self.path, error) from error
 
     def _csv_types(self, names: Sequence[str]) -> Iterator[tuple[str, "pa.DataType"]]:
         """What pyarrow takes these columns for, by the first block."""
@@ -187,6 +195,25 @@ class File:
         except (pa.ArrowException, OSError) as error:
             raise _unreadable(self.path, error) from error
         return ((name, schema.field(name).type) for name in names)
+
+    def _kind_of(self, column: str) -> str:
+        """What all cells of a column are: the first of whole numbers, numbers and text that they can be."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+        from pyarrow import csv
+
+        kinds = ["int64", "float64", "string"]
+        options = csv.ConvertOptions(column_types={column: pa.string()}, include_columns=[column])
+        missing = pa.array(options.null_values)
+        try:
+            with csv.open_csv(self.path, convert_options=options) as reader:
+                for batch in reader:
+                    cells = pc.filter(batch.column(0), pc.invert(pc.is_in(batch.column(0), missing)))
+                    while not _are(cells, kinds[0]):
+                        kinds = kinds[1:]
+        except (pa.ArrowException, OSError) as error:
+            raise _unreadable(self.path, error) from error
+        return kinds[0]
 
     def _csv_as(self, columns: Columns, names: Sequence[str], types: dict[str, Any]) -> Iterator["pa.RecordBatch"]:
         from pyarrow import csv
@@ -212,6 +239,24 @@ class File:
         except (pa.ArrowException, OSError):
             return None  # the file itself cannot be read, as the first error says
         return None
+
+
+class OtherKind(DataError):
+    """The target of a CSV holds something else further down than in its first block: of this kind is all of it."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+def _are(cells: "pa.Array", kind: str) -> bool:
+    import pyarrow as pa
+
+    try:
+        cells.cast(pa.type_for_alias(kind))
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _with_missing(batch: "pa.RecordBatch", columns: Columns, written: Sequence[str]) -> "pa.RecordBatch":

@@ -12,6 +12,7 @@ from .fit import Fit
 from .importance import LOOKED, normal_verdict
 from .modes import search, whitening
 from .problem import Problem
+from .threads import one_at_a_time
 
 
 def _point(refit: partial, prior: bool, seed: int, *data: Any, **named: Any) -> Fit:
@@ -22,6 +23,7 @@ def _point(refit: partial, prior: bool, seed: int, *data: Any, **named: Any) -> 
         return problem.fit(refit, mode.vector[None], 1, mode.diagnostics, mode.warning)
 
 
+@one_at_a_time
 def mle(
     model: Callable,
     x: Any,
@@ -46,6 +48,7 @@ def mle(
     return _point(partial(mle, seed=seed, compress=compress), False, seed, model, x, y, **data)
 
 
+@one_at_a_time
 def map_estimate(
     model: Callable,
     x: Any,
@@ -62,6 +65,7 @@ def map_estimate(
     return _point(partial(map_estimate, seed=seed, compress=compress), True, seed, model, x, y, **data)
 
 
+@one_at_a_time
 def laplace(
     model: Callable,
     x: Any,

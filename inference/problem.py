@@ -313,7 +313,7 @@ class Problem:
         if log_normal is not None:
             stats[PROPOSAL] = (np.asarray(log_prior) - log_normal).reshape(chains, -1)
         for sentence in warning:
-            warnings.warn(sentence, FitWarning, stacklevel=4)
+            warnings.warn(sentence, FitWarning, stacklevel=5)
         return Fit(
             model=self.model,
             refit=refit,

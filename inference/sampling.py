@@ -26,6 +26,7 @@ from .progress import chunks
 from .relabel import relabel
 from .structure import Structure
 from .target import ONCE, log_target
+from .threads import one_at_a_time
 from .visited import modes_visited, said_of
 
 DISAGREE = 1.01  # R-hat above which chains do
@@ -86,6 +87,7 @@ def _chunk(advance: Callable, size: int, states: list, alone: bool, rows: Rows, 
     return list(states), jax.tree.map(lambda *chains: np.stack(chains), *seen)
 
 
+@one_at_a_time
 def nuts(
     model: Callable,
     x: Any,
@@ -150,7 +152,7 @@ def nuts(
                 said.append(said_of(mode, heights))
                 stats = {**stats, "mode": mode}
     for sentence in said:
-        warnings.warn(sentence, FitWarning, stacklevel=2)
+        warnings.warn(sentence, FitWarning, stacklevel=3)
     return replace(renamed, diagnostics=verdict, warnings=tuple(said), sample_stats=stats)
 
 

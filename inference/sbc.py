@@ -26,6 +26,7 @@ from .progress import bar
 from .sampling import _nuts_programs
 from .structure import Structure, structure
 from .target import lifted, log_likelihood, log_target, prior_vectors
+from .threads import one_at_a_time
 from .variational import _svi_programs
 
 TOGETHER = 50  # simulations in one vectorised program: one waits for the slowest
@@ -76,6 +77,7 @@ def by_svi(model: Declared, shape: Structure) -> Sampler:
 FITTERS = {"nuts": by_nuts, "laplace": by_laplace, "svi": by_svi}
 
 
+@one_at_a_time
 def calibrate(
     model: Callable,
     *,

@@ -11,7 +11,7 @@ import numpy as np
 from .batches import LABELS, Columns, too_many
 from .errors import DataError
 from .file_kinds import levels_of_all, levels_of_piece
-from .files import Pieces, pieces
+from .files import OtherKind, Pieces, pieces
 from .frame import chosen_columns, frame_summary, refuse_total
 from .labels import read_labels, read_response
 from .partitions import Frame, Partition, cannot_compute, is_dask
@@ -94,11 +94,18 @@ def streamed(
         found = on_workers(look) if on_workers else map(look, bar(parts, desc="looking for names"))
         levels = levels_of_all(found, columns.features)
     columns = replace(columns, levels=levels)
-    read = partial(_of_piece, columns=columns, full=covariances)
-    summaries = on_workers(read) if on_workers else _here(parts, columns, covariances)
-    total = None
-    for summary in summaries:
-        total = _together(total, summary, columns)
+
+    def one_pass(columns: Columns) -> Summary | None:
+        total, read = None, partial(_of_piece, columns=columns, full=covariances)
+        for summary in on_workers(read) if on_workers else _here(parts, columns, covariances):
+            total = _together(total, summary, columns)
+        return total
+
+    try:
+        total = one_pass(columns)
+    except OtherKind as found:  # so that what was read before has other labels
+        columns = replace(columns, kind=found.kind)
+        total = one_pass(columns)
     for piece in parts:  # while they were read
         piece.refuse_changed()
     if total is None:

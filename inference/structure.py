@@ -17,6 +17,7 @@ from numpyro.primitives import Messenger
 from ..models.spec import Spec, WrongColumn
 from .declare import Declared
 from .errors import BayeszooError, ModelError
+from .threads import one_at_a_time
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def count(shape: tuple[int, ...]) -> int:
     return count
 
 
+@one_at_a_time
 def structure(model: Declared, spec: Spec, columns: Sequence[str] = ()) -> Structure:
     """Read the sites off two abstract traces, of one row and of two: what grows is no parameter.
 

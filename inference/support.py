@@ -16,6 +16,7 @@ from .errors import DataError
 from .structure import ProperDraws, Structure, Unobserved, blank
 from .summary import Part
 from .table import Schema, missing_feature
+from .threads import one_at_a_time
 
 Kind = tuple[str, Callable[[np.ndarray], np.ndarray]]
 
@@ -30,6 +31,7 @@ KINDS: tuple[tuple[Any, Kind], ...] = (
 )
 
 
+@one_at_a_time
 @lru_cache(maxsize=256)
 def kinds(model: Declared, shape: Structure, features: int, classes: int, columns: tuple[int, ...]) -> dict[str, Kind]:
     """The kind of number that sites x and y take, for those that take no other; of a label, y is none.

@@ -16,11 +16,13 @@ from .structure import Structure
 from .summary import Summary
 from .support import refuse_missing, refuse_parts
 from .table import Schema
+from .threads import one_at_a_time
 
 if TYPE_CHECKING:
     from .fit import Fit
 
 
+@one_at_a_time
 def update(fit: "Fit", x: Any, y: Any, weights: Any) -> "Fit":
     """The fit of the old rows and of (x, y) together."""
     if isinstance(x, Summary):

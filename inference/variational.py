@@ -29,6 +29,7 @@ from .problem import Problem
 from .progress import CHUNK, chunks
 from .structure import Structure
 from .target import log_target
+from .threads import one_at_a_time
 
 
 @lru_cache(maxsize=64)
@@ -61,6 +62,7 @@ def _svi_programs(model: Declared, shape: Structure, steps: int) -> tuple[SVI, C
     return optimiser, advance
 
 
+@one_at_a_time
 def svi(
     model: Callable,
     x: Any,

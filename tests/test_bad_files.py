@@ -91,3 +91,24 @@ def test_a_file_that_has_changed_since_is_not_read_as_the_same(tmp_path, kind):
     with pytest.raises(DataError, match=f"days.{kind}' has changed since it was first read; summarise it again"):
         fit.update(table[["a"]][400:], table["y"][400:])
     assert map_estimate(logistic_regression, file, target="y").summary.rows == 600
+
+
+def test_the_first_block_of_a_csv_does_not_say_what_a_column_holds(tmp_path):
+    """Of 100,000 rows the last ones tell: a decimal, a label after numbers, a label and a name after empty cells."""
+    rng, n = np.random.default_rng(0), 100_000
+    table = pd.DataFrame({"a": rng.normal(size=n), "b": rng.normal(size=n)})
+    whole, late = np.round(1_000 * table["a"]).astype(int).astype(str), np.arange(n) >= n - 50
+    columns = {
+        "number": np.where(late, "1.5", whole),
+        "label": np.where(late, "other", (np.arange(n) % 3).astype(str)),
+        "hidden": np.where(late, np.where(np.arange(n) % 2, "u", "v"), ""),
+    }
+    for name, target in columns.items():
+        table.assign(y=target).to_csv(tmp_path / f"{name}.csv", index=False)
+    numbers = summarise(tmp_path / "number.csv", target="y")
+    spread = numbers.units(2)
+    assert float(spread.y_loc) == pytest.approx(columns["number"].astype(float).mean(), rel=1e-5)
+    assert summarise(tmp_path / "label.csv", target="y").labels == ("0", "1", "2", "other")
+    assert summarise(tmp_path / "hidden.csv", target="y").labels == ("u", "v")
+    table.assign(c=columns["hidden"], y=rng.normal(size=n)).to_csv(tmp_path / "named.csv", index=False)
+    assert summarise(tmp_path / "named.csv", target="y", named=True).levels[2] == ("u", "v")

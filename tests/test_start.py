@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import jax
@@ -35,6 +36,7 @@ def test_programs_are_found_on_disk_by_what_they_are(tmp_path):
     """The same fit in another process reads all of its programs, another prior writes the programs that it changes."""
     code = """
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 import jax
 from bayeszoo.inference import keep_compiled_programs, mle
@@ -114,3 +116,23 @@ def test_a_preconditioner_that_misleads_is_reported():
     fit = nuts(spike, np.linspace(0, 1, 20)[:, None], np.linspace(0, 1, 20), warmup=200, draws=400)
     assert any("times as wide as the curvature at its mode says" in sentence for sentence in fit.warnings)
     assert fit.diagnostics["widest"] > 100
+
+
+def test_threads_wait_for_one_another():
+    """NumPyro's handlers would see the sites of another thread's model: all models here are new, and traced at once."""
+
+    def fitted(i):
+        def model(x, y=None):
+            b = numpyro.sample("b", dist.Normal(0.0, 100.0 + i))
+            numpyro.sample("y", dist.Normal(b * x[:, 0], 1.0), obs=y)
+
+        fit = mle(model, x, y)
+        return fit.posterior()["b"].item(), fit.predict(x[: 10 + 7 * i])["mean"].values[0]
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 1))
+    y = 2 * x[:, 0] + rng.normal(size=300)
+    b = (x[:, 0] @ y) / (x[:, 0] @ x[:, 0])
+    with ThreadPoolExecutor(4) as threads:
+        for found in threads.map(fitted, range(8)):
+            assert found == pytest.approx((b, b * x[0, 0]), rel=1e-6)

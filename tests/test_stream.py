@@ -257,7 +257,7 @@ def test_a_part_that_no_worker_survives_is_named(tmp_path):
             os.kill(os.getpid(), signal.SIGKILL)
 
     path = written(tmp_path, HOLES, parts=1)[0]
-    columns = readers.File(path, None).complete(Columns("kind", None, None))
+    columns = readers.File(path).complete(Columns("kind", None, None))
     settings = {"distributed.worker.daemon": False, "distributed.scheduler.allowed-failures": 0}
     with (
         dask.config.set(settings),

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .progress import bar
-from .threads import LOCK
+from .threads import alone
 
 BLOCK = 4096  # rows a compiled program sees at once: some ten columns of them stay in a core's cache
 WIDER = 64  # times as large are blocks on an accelerator, which a core's cacheful would leave idle
@@ -39,6 +39,6 @@ def in_blocks(program: Callable, *tables: np.ndarray, most: int = BLOCK) -> Iter
         count = len(block[0])
         if count < size:
             block = [np.pad(part, [(0, size - count)] + [(0, 0)] * (part.ndim - 1), mode="edge") for part in block]
-        with LOCK, jax.enable_x64(True):
+        with alone(), jax.enable_x64(True):
             answer = jax.tree.map(np.asarray, program(*map(jnp.asarray, block)))
         yield jax.tree.map(lambda part, count=count: part[:count], answer)

@@ -84,8 +84,8 @@ class Declared:
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
-        """The bound keywords, as the user gave them."""
-        return {name: constant.value for name, constant in self.keywords}
+        """The bound keywords, as the user gave them: copies, of which an object may keep what it works out."""
+        return {name: copy.deepcopy(constant.value) for name, constant in self.keywords}
 
     @property
     def takes_kinds(self) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CHUNK = 262_144  # rows in memory at a time
+KINDS = "int64", "float64", "bool", "string"  # of the cells of a CSV, the first that all can be
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ class File:
                 yield batch, {field.name for field in batch.schema if pa.types.is_integer(field.type)}
             return
         types = {
-            name: pa.type_for_alias(self._kind_of(name))
+            name: pa.type_for_alias(self.kinds_of(name)[0])
             if pa.types.is_null(kind)
             else kind  # its first cells are empty
             for name, kind in self._csv_types(columns.features)
@@ -181,7 +182,7 @@ class File:
         except (pa.ArrowException, OSError) as error:
             strange = self._strange_cell(columns, [c for c in numbers if c not in text])
             if strange is None and columns.target not in (None, *types):
-                raise OtherKind(self._kind_of(columns.target)) from error
+                raise OtherKind(f"{self.name}, column '{columns.target}' is not what it begins as") from error
             raise strange or _unreadable(self.path, error) from error
 
     def _csv_types(self, names: Sequence[str]) -> Iterator[tuple[str, "pa.DataType"]]:
@@ -196,24 +197,24 @@ class File:
             raise _unreadable(self.path, error) from error
         return ((name, schema.field(name).type) for name in names)
 
-    def _kind_of(self, column: str) -> str:
-        """What all cells of a column are: the first of whole numbers, numbers and text that they can be."""
+    def kinds_of(self, column: str) -> list[str]:
+        """What all cells of a column of a CSV may be, of KINDS."""
         import pyarrow as pa
         import pyarrow.compute as pc
         from pyarrow import csv
 
-        kinds = ["int64", "float64", "string"]
+        kinds = list(KINDS)
         options = csv.ConvertOptions(column_types={column: pa.string()}, include_columns=[column])
         missing = pa.array(options.null_values)
         try:
             with csv.open_csv(self.path, convert_options=options) as reader:
                 for batch in reader:
-                    cells = pc.filter(batch.column(0), pc.invert(pc.is_in(batch.column(0), missing)))
-                    while not _are(cells, kinds[0]):
-                        kinds = kinds[1:]
+                    cells = pc.utf8_trim_whitespace(batch.column(0))
+                    cells = pc.filter(cells, pc.invert(pc.is_in(cells, missing)))
+                    kinds = [kind for kind in kinds if _are(cells, kind)]
         except (pa.ArrowException, OSError) as error:
             raise _unreadable(self.path, error) from error
-        return kinds[0]
+        return kinds
 
     def _csv_as(self, columns: Columns, names: Sequence[str], types: dict[str, Any]) -> Iterator["pa.RecordBatch"]:
         from pyarrow import csv
@@ -242,11 +243,7 @@ class File:
 
 
 class OtherKind(DataError):
-    """The target of a CSV holds something else further down than in its first block: of this kind is all of it."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__(kind)
-        self.kind = kind
+    """The target of a CSV holds something else further down than in its first block."""
 
 
 def _are(cells: "pa.Array", kind: str) -> bool:

@@ -3,10 +3,15 @@
 from collections.abc import Iterator
 from typing import Protocol
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
+from ..models.spec import Spec
 from .errors import NoMaximumError, PrecisionError
 from .joint import Rows
+from .target import lifted
 
 DENSE = 400  # parameters up to which Newton's step solves with the whole Hessian, above it by conjugate gradients
 OPEN = 1e-4  # nats still to gain from which on a mode is none
@@ -18,6 +23,7 @@ class Objective(Protocol):
     """Minus the log density at u * scale; ``target`` names the density."""
 
     scale: np.ndarray
+    spec: Spec
     target: dict[str, object]
 
     def at(self, u: np.ndarray, rows: Rows) -> tuple[float, np.ndarray]:
@@ -65,11 +71,21 @@ def _has_no_bound(loss: Objective, u: np.ndarray, rows: Rows, value: float) -> b
     A density that comes to an end there, as that of a label in no row does, gains next to nothing on the last part.
     """
     vector = u * loss.scale
+
+    def at(i: int, one: float) -> np.ndarray:
+        return np.where(np.arange(u.size) == i, one, vector)
+
+    def values(vector: np.ndarray) -> list[Array]:
+        lift = lifted(loss.target["model"], loss.target["shape"], jnp.asarray(vector), loss.spec, rows)
+        return jax.tree.leaves(lift.values)
+
     for i in np.flatnonzero(np.abs(vector) > REACHED[1])[:DENSE]:
-        sign = np.sign(vector[i]) / loss.scale[i]
-        places = 1.5 * u[i], *(sign * part for part in REACHED)
-        ahead, before, after = (loss.at(np.where(np.arange(u.size) == i, one, u), rows)[0] for one in places)
-        if ahead - value < 1e-4 and before - after > 0.1:
+        ahead = at(i, 1.5 * vector[i])
+        bound = all(np.allclose(a, b, rtol=0, atol=1e-9) for a, b in zip(values(vector), values(ahead), strict=True))
+        if not bound or loss.at(ahead / loss.scale, rows)[0] - value > 1e-4:
+            continue
+        before, after = (loss.at(at(i, np.sign(vector[i]) * part) / loss.scale, rows)[0] for part in REACHED)
+        if before - after > 0.1:
             return True
     return False
 

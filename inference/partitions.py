@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .batches import Columns, part_of
 from .errors import DataError
 from .summary import Part
+from .threads import others_first
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -66,7 +67,8 @@ class Partition:
         import dask
 
         try:
-            return Frame(dask.compute(self.delayed)[0], self.name)
+            with others_first():  # what is computed may ask a fit
+                return Frame(dask.compute(self.delayed)[0], self.name)
         except Exception as error:  # a user's graph may fail in any way
             raise cannot_compute(self.name, error) from error
 

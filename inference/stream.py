@@ -11,7 +11,7 @@ import numpy as np
 from .batches import LABELS, Columns, too_many
 from .errors import DataError
 from .file_kinds import levels_of_all, levels_of_piece
-from .files import OtherKind, Pieces, pieces
+from .files import KINDS, OtherKind, Pieces, pieces
 from .frame import chosen_columns, frame_summary, refuse_total
 from .labels import read_labels, read_response
 from .partitions import Frame, Partition, cannot_compute, is_dask
@@ -103,8 +103,9 @@ def streamed(
 
     try:
         total = one_pass(columns)
-    except OtherKind as found:  # so that what was read before has other labels
-        columns = replace(columns, kind=found.kind)
+    except OtherKind:  # so that what was read before has other labels
+        each = [set(piece.kinds_of(columns.target)) for piece in parts if piece.path.suffix.lower() == ".csv"]
+        columns = replace(columns, kind=next(kind for kind in KINDS if all(kind in kinds for kinds in each)))
         total = one_pass(columns)
     for piece in parts:  # while they were read
         piece.refuse_changed()

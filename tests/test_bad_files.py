@@ -110,5 +110,7 @@ def test_the_first_block_of_a_csv_does_not_say_what_a_column_holds(tmp_path):
     assert float(spread.y_loc) == pytest.approx(columns["number"].astype(float).mean(), rel=1e-5)
     assert summarise(tmp_path / "label.csv", target="y").labels == ("0", "1", "2", "other")
     assert summarise(tmp_path / "hidden.csv", target="y").labels == ("u", "v")
+    both = summarise([tmp_path / "hidden.csv", tmp_path / "label.csv"], target="y")
+    assert both.labels == ("0", "1", "2", "other", "u", "v")
     table.assign(c=columns["hidden"], y=rng.normal(size=n)).to_csv(tmp_path / "named.csv", index=False)
     assert summarise(tmp_path / "named.csv", target="y", named=True).levels[2] == ("u", "v")

@@ -166,6 +166,25 @@ def test_what_a_bound_hypothesis_reads(monkeypatch):
     assert [new["b"].item(), new["w"].item()] == pytest.approx(np.linalg.lstsq(design, Y)[0], rel=0.02)  # of the prior
 
 
+class Centred:
+    """Keeps what it has worked out from the first table that it saw."""
+
+    shift = None
+
+    def __call__(self, x):
+        self.shift = 0.0 if self.shift is None else self.shift
+        return x[:, 0] - self.shift
+
+
+def test_a_bound_object_may_keep_what_it_works_out():
+    def model(x, y=None, *, basis):
+        sample("y", dist.Normal(sample("a", dist.Normal(0, 100)) + 0 * basis(x), 1.0), obs=y)
+
+    fit = map_estimate(partial(model, basis=Centred()), X, Y)
+    assert fit.posterior()["a"].item() == MEAN
+    assert fit.predict(np.zeros((1_000, 1)))["mean"].values[0] == MEAN
+
+
 def test_what_is_no_change(monkeypatch):
     """A value that is computed when it is asked for, a key of JAX's, and a global named like an attribute."""
     fit = map_estimate(Lazy(), X, Y)

@@ -178,5 +178,11 @@ def test_a_density_without_bound_is_no_mode():
     two = np.random.default_rng(7).normal(size=(200, 1)) + np.repeat([-4.0, 4.0], 100)[:, None]
     with pytest.raises(NoMaximumError, match="use nuts, or more informative priors"):
         map_estimate(partial(fixed_variance_mixture, k=5, concentration=0.1), two)
+
+    def steep(x, y=None):
+        sample("y", dist.Bernoulli(logits=sample("b", dist.Normal(0.0, 1e4)) * x[:, 0]), obs=y)
+
+    apart = np.linspace(-0.6, 0.6, 40)[:, None]  # separable, but for the prior
+    assert map_estimate(steep, apart, (apart[:, 0] > 0).astype(int)).posterior()["b"].item() > 34
     fit = map_estimate(partial(shares, concentration=1.0), x, y, labels=[0, 1, 2])
     assert fit.posterior()["p"].values.ravel() == pytest.approx([10 / 14, 4 / 14, 0.0], abs=1e-6)

@@ -68,11 +68,12 @@ def test_the_verdict_tells_real_from_generated(model, x, y, passes):
 
 
 def test_rows_that_are_rounded_or_of_other_totals_are_no_others():
-    """Whole centimetres; counts whose total the model takes as given, from 3 to 300, as the draws take the rows'."""
+    """Whole centimetres, tenths of a degree in float32, and counts whose total, 3 to 300, the model takes as given."""
     tall = np.round(RNG.normal(170, 7, size=(200, 1)) + 10 * SIDES[:, None])
     share = np.where(SIDES[:, None] == 1, [0.5, 0.3, 0.2], [0.2, 0.3, 0.5])
     words = np.array([RNG.multinomial(n, p) for n, p in zip(RNG.geometric(0.02, size=200) + 2, share, strict=True)])
-    for model, x in ((gaussian_naive_bayes, tall), (multinomial_naive_bayes, words)):
+    fever = np.round(RNG.normal(37, 1, size=(200, 1)), 1).astype(np.float32)
+    for model, x in ((gaussian_naive_bayes, tall), (gaussian_naive_bayes, fever), (multinomial_naive_bayes, words)):
         found = check(laplace(model, x, SIDES, draws=250)).set_index("name")
         assert found.loc["real among generated rows, p"].value > 0.05
         assert found.loc["calibration of columns, p of uniform places"].value > 0.05

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
+import pandas as pd
 import pytest
 from bayeszoo.inference import DataError, FitWarning, PrecisionError, keep_compiled_programs, laplace, mle, nuts, svi
 from bayeszoo.models import gaussian_naive_bayes, linear_regression
@@ -136,3 +137,18 @@ def test_threads_wait_for_one_another():
     with ThreadPoolExecutor(4) as threads:
         for found in threads.map(fitted, range(8)):
             assert found == pytest.approx((b, b * x[0, 0]), rel=1e-6)
+
+
+def test_a_dask_frame_may_ask_a_fit():
+    """In another thread, on which the one that fits is waiting."""
+    import dask.dataframe as dd
+
+    table = pd.DataFrame({"a": np.arange(40.0), "y": 2.0 * np.arange(40) + np.arange(40) % 2})
+    first = mle(linear_regression, table[["a"]], table["y"])
+
+    def add(part):
+        return part.assign(a=first.predict(part[["a"]])["mean"].values)
+
+    frame = dd.from_pandas(table, npartitions=2).map_partitions(add, meta=table.iloc[:0])
+    fit = mle(linear_regression, frame, target="y")
+    assert fit.posterior()["w"].item() == pytest.approx(1.0, rel=1e-4)

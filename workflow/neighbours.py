@@ -64,19 +64,15 @@ def p_of_generated(groups: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[flo
 
 
 def rounded_like(real: np.ndarray, generated: np.ndarray) -> np.ndarray:
-    """Generated rows with numbers rounded as those of real ones are, which are told from all others otherwise.
+    """Generated rows with numbers as real ones were written, which are told from all others otherwise.
 
-    A column is rounded where most of its numbers occur more than once, and are whole steps apart.
+    In a column most of whose numbers occur more than once, as where these are rounded, each is the nearest of them.
     """
-    rounded = generated.copy()
+    written = generated.copy()
     for j, values in enumerate(map(np.unique, real.T)):
-        if not 1 < len(values) < len(real) / 2 or np.all(generated[:, j] == np.round(generated[:, j])):
-            continue
-        step = np.diff(values).min()
-        steps = (values - values[0]) / step
-        if np.allclose(steps, np.round(steps), rtol=0, atol=1e-3):
-            rounded[:, j] = values[0] + step * np.round((generated[:, j] - values[0]) / step)
-    return rounded
+        if 1 < len(values) < len(real) / 2 and not np.all(generated[:, j] == np.round(generated[:, j])):
+            written[:, j] = values[np.searchsorted((values[1:] + values[:-1]) / 2, generated[:, j])]
+    return written
 
 
 def _pairs(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

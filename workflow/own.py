@@ -49,7 +49,8 @@ def imported(function: Callable) -> dict[str, str]:
             name = value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", None)
             module = sys.modules.get(name) if isinstance(name, str) else None
             file = getattr(module, "__file__", None)
-            if file is None or name in found or installed(name) or name.partition(".")[0] == OWN:
+            library = file is None or installed(name) or name.partition(".")[0] == OWN
+            if library or name in found or not Path(file).is_file():
                 continue
             if vars(module) is function.__globals__:  # the file itself, of which a run has a copy
                 continue

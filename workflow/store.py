@@ -259,7 +259,7 @@ def _read(record: dict[str, Any], folder: Path) -> Fit:
     function = read_model(folder / MODEL, record["model"]) if record["own"] else MODELS[record["model"]]
     now = imported(function) if record["own"] else {}
     for name, text in record["imports"].items():
-        if now.get(name) != text:
+        if name in now and now[name] != text:
             raise ModelError(f"'{folder}': '{name}', which its model imports, has changed since the fit; fit it again.")
     model: Declared = declare(partial(function, **keywords) if keywords else function)
     sizes = {**record["sizes"], "kinds": tuple(record["sizes"]["kinds"])}

@@ -38,9 +38,10 @@ def check(fit: "Fit", tree: xr.DataTree | None = None) -> pd.DataFrame:
     """The checks an experienced Bayesian would run, a row each: name, value, threshold, passed, advice.
 
     Of NUTS: R-hat, effective sample sizes, divergences, E-BFMI, modes visited. Of any posterior: Pareto k of
-    leave-one-out, calibration of leave-one-out predictions, whether rows that are alike in x err alike, conflict of
-    prior and data. Of Laplace and SVI: how near to a normal it is, and where it is far nothing that rests on draws. Of
-    a point fit: its gap. Of any: whether the fitter warned, as where an ELBO was still rising.
+    leave-one-out, calibration of leave-one-out predictions and of columns, whether rows that are alike in x err alike,
+    whether generated rows lie among real ones, conflict of prior and data; or why no row is left out. Of Laplace and
+    SVI: how near to a normal it is, and where it is far nothing that rests on draws. Of a point fit: its gap. Of any:
+    whether the fitter warned, as where an ELBO was still rising.
     tree: the fit's ``to_arviz()``, where it is at hand. Checks that need rows or draws are left out where none are.
     """
     return pd.DataFrame(checks(Case(fit, fit.to_arviz() if tree is None else tree)), columns=Check._fields)

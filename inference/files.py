@@ -131,12 +131,10 @@ class File:
             for batch in self._parquet(columns):
                 yield batch, {field.name for field in batch.schema if pa.types.is_integer(field.type)}
             return
-        types = {
-            name: pa.type_for_alias(self.kinds_of(name)[0])
-            if pa.types.is_null(kind)
-            else kind  # its first cells are empty
-            for name, kind in self._csv_types(columns.features)
-        }
+        types = dict(self._csv_types(columns.features))
+        for name, kind in types.items():
+            if pa.types.is_null(kind):  # its first cells are empty
+                types[name] = pa.type_for_alias(self.kinds_of(name)[0])
         whole = {name for name, kind in types.items() if pa.types.is_integer(kind)}
         text = tuple(name for name, kind in types.items() if pa.types.is_string(kind))
         for batch in self._csv(columns, text):

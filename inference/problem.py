@@ -250,9 +250,8 @@ class Problem:
             alike = len(together) < len(few) or np.array_equal(together[stay], moved[stay], equal_nan=True)
             typical = np.median([1.0, *np.abs(together[np.isfinite(together)])])
             # Far out rounding errors may be large, and tables of one row and of many have others.
-            close = place >= len(draws) + len(near_0) or np.allclose(
-                apart, together, 1e-6, 1e-6 * max(1.0, typical), True
-            )
+            near, small = place < 2 * len(draws), 1e-6 * max(1.0, typical)
+            close = not near or np.allclose(apart, together, 1e-6, small, equal_nan=True)
             if not (alike and close):
                 raise ModelError(
                     f"the rows of {self.model.name} are not independent given its parameters (what it says of a row in "

@@ -24,7 +24,7 @@ def alone() -> Iterator[None]:
 @contextmanager
 def others_first() -> Iterator[None]:
     """While other threads may, as they work on what this one waits for; not while it traces a model itself."""
-    times = getattr(_HELD, "times", 0)
+    times, _HELD.times = getattr(_HELD, "times", 0), 0
     for _ in range(times):
         _LOCK.release()
     try:
@@ -32,6 +32,7 @@ def others_first() -> Iterator[None]:
     finally:
         for _ in range(times):
             _LOCK.acquire()
+        _HELD.times = times
 
 
 def one_at_a_time(function: Callable[Given, Answer]) -> Callable[Given, Answer]:

@@ -210,9 +210,10 @@ def _generated(case: Case) -> Iterator[Check]:
     for _, members, code in by_label(fit):
         rows = rng.permutation(np.flatnonzero(members & whole))[:COMPARED]
         if len(rows) > AROUND:
-            drawn = draws_of_x(fit, code, fit.x[rows], rng).reshape(-1, fit.x.shape[1])
-            drawn = rng.permutation(drawn)[: GENERATED * len(rows)]
+            drawn = rng.permutation(draws_of_x(fit, code, fit.x[rows], rng).reshape(-1, fit.x.shape[1]))
+            drawn = drawn[np.isfinite(drawn).all(axis=1)][: GENERATED * len(rows)]  # tails may be beyond all numbers
             groups.append((fit.x[rows], rounded_like(fit.x[rows], drawn)))
+    groups = [(real, drawn) for real, drawn in groups if len(drawn) > AROUND]
     if sum(len(real) for real, _ in groups) < ENOUGH:
         return
     p, share, expected = p_of_generated(groups)

@@ -20,12 +20,12 @@ from typing import Any
 from bayeszoo.inference import calibrate, keep_compiled_programs
 from bayeszoo.inference.sbc import FITTERS
 from bayeszoo.models.catalogue import CHOICES, ZOO, Exhibit
-from bayeszoo.workflow.catalogue import PROOFS, page, shape_of
+from bayeszoo.workflow.catalogue import PROOFS, SIMULATIONS, page, shape_of
 from bayeszoo.workflow.check import verdicts
 
 HOME = Path(__file__).parent.parent
 PAGE = HOME / "docs" / "zoo.md"
-SIMULATIONS, ROWS, SEED = 1000, 40, 0
+ROWS, SEED = 40, 0
 LIBRARIES = ("bayeszoo", "jax", "numpyro", "numpy", "scipy", "scikit-learn", "arviz")
 
 

@@ -61,7 +61,8 @@ def gaussian_mixture(
     """P(x) = sum_k pi_k Normal(x; mu_k, Sigma_k), the label k hidden (Bishop 2006, eq. 9.7).
 
     Sigma_k: spherical, diagonal, shared_diagonal, tied or full. Its likelihood grows without bound where a component
-    shrinks around one row, so that there is no mle; the prior of the widths bounds it, and map_estimate is the way.
+    shrinks around one row, which mle refuses where the search gets there; the prior of the widths bounds it, and
+    map_estimate is the way.
 
     pi, mu and k as in fixed_variance_mixture.
     """

@@ -27,7 +27,7 @@ def linear_regression(
     Least squares is its maximum likelihood: log P(y | x) = -(y - f_w(x))^2 / (2 sigma^2) - log sigma + const
     (Bishop 2006, eq. 3.10).
 
-    w ~ the hypothesis's prior (linear, polynomial, mlp, or your own).
+    w ~ the hypothesis's prior (linear, polynomial, spline, gaussian_process, horseshoe, mlp, or your own).
     sigma ~ HalfNormal(y's standard deviation): no hypothesis should do worse than the mean of y by much.
     A number fixes sigma, a distribution replaces its prior. sigma is a standard deviation in the unit of y.
     """

@@ -166,6 +166,11 @@ def test_sections_fit_the_model(case):
     more = {} if fitter in (mle, map_estimate) else {"draws": 100, "chains": 2}
     found = report(fitter(model, x, y, **more))
     assert [words for words in expected if words not in found] == []
+    assert len(found) < 5e6
+    levels = [int(level) for level in re.findall(r"<h([1-6])[ >]", found)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert max(np.diff(levels)) == 1
     assert "nan" not in re.sub(r"base64,[^\"]*", "", found).lower().replace("dominan", "")
 
 

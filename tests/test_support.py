@@ -8,6 +8,8 @@ import pytest
 from bayeszoo.inference import DataError, map_estimate, mle
 from bayeszoo.models import (
     bernoulli_naive_bayes,
+    full,
+    gaussian_mixture,
     linear_discriminant,
     mixture_discriminant,
     multinomial_naive_bayes,
@@ -15,6 +17,7 @@ from bayeszoo.models import (
     pca_discriminant,
     poisson_naive_bayes,
     poisson_regression,
+    probabilistic_pca,
     quadratic_discriminant,
 )
 from scipy import stats
@@ -89,6 +92,23 @@ def test_missing_features_of_a_normal_are_integrated_out(model):
     got = fit.log_class_conditional(HOLES[:20]).values
     want = [[normal_of_seen(x, value(fit, "mu")[k], covariances(fit)[k]) for k in range(3)] for x in HOLES[:20]]
     np.testing.assert_allclose(got, want, rtol=1e-8)
+
+
+@pytest.mark.parametrize("model", [partial(gaussian_mixture, k=3, covariance=full), probabilistic_pca])
+def test_missing_features_of_a_marginal_are_integrated_out(model):
+    """P(x_seen) of rows without labels: a mixture of such normals, or one whose covariance is W W' + sigma^2 D."""
+    fit = map_estimate(model, HOLES)
+    if "pi" in fit.params:
+        parts = [np.log(value(fit, "pi")[k]) + by_hand(fit, value(fit, "mu")[k], covariances(fit)[k]) for k in range(3)]
+        want = logsumexp(parts, axis=0)
+    else:
+        noise = np.diag((value(fit, "sigma") * np.asarray(fit.spec.scale)) ** 2)
+        want = by_hand(fit, value(fit, "mu"), value(fit, "W") @ value(fit, "W").T + noise)
+    np.testing.assert_allclose(fit.log_marginal(HOLES[:20]), want, rtol=1e-6)
+
+
+def by_hand(fit, mu, covariance):
+    return np.array([normal_of_seen(x, mu, covariance) for x in HOLES[:20]])
 
 
 def test_missing_features_of_a_mixture_are_integrated_out():

@@ -11,12 +11,15 @@ from ..models.catalogue import COVARIANCES, HYPOTHESES, ZOO, Exhibit
 
 PROOFS = Path(__file__).parent / "data" / "proofs.json"  # written by benchmarks/proofs.py
 REMADE = "uv run python -m benchmarks.proofs"
+SIMULATIONS = 1_000  # of each fitter, where it was not told others
 
 
 def entry(name: str) -> str:
     """One model, as Markdown."""
     exhibit, proofs = ZOO[name], json.loads(PROOFS.read_text())
     mathematics, _, rest = inspect.cleandoc(exhibit.model.__doc__ or "").partition("\n")
+    simulations = proofs["calibration"].get(name, {}).get("nuts", {}).get("simulations", SIMULATIONS)
+    more = "" if simulations == SIMULATIONS else f" --simulations {simulations}"
     proved = [f"- {line}" for line in (*_oracles(proofs, name), *_calibration(proofs, name))]
     return "\n".join(
         [
@@ -29,7 +32,7 @@ def entry(name: str) -> str:
             "",
             f"Answers {answers(shape_of(exhibit))}.",
             "",
-            f"Proof (`{REMADE} {name}`):",
+            f"Proof (`{REMADE} {name}{more}`):",
             "",
             *proved,
             f"- {_made(proofs)}",
@@ -48,15 +51,16 @@ def page() -> str:
         "Errors of oracles are the largest |got - want| / (1 + |want|) that the tests met, or in Monte Carlo errors "
         f"where it says so. Calibration: tables of {proofs['rows']} rows from the model's own prior are fitted, and "
         "the ranks of true values among the draws tested for uniformity (ArviZ's pot_c), with one false alarm in 100 "
-        "over all quantities of a fitter. Climbs to modes start at the true values, so that a search which misses the "
-        "mode is not seen here. Laplace and SVI are normal approximations: where they fail, it says in what.",
+        "over all quantities of a fitter. Climbs to modes start at the true values, so that neither a search which "
+        "misses the mode is seen here, nor what a fit refuses, as Laplace does of planes that may be turned. Laplace "
+        "and SVI are normal approximations: where they fail, it says in what.",
         "",
         "| model | for | answers |",
         "|---|---|---|",
         *(f"| [`{name}`](#{name}) | {one.purpose} | {_escaped(answers(shape_of(one)))} |" for name, one in ZOO.items()),
         "",
-        f"A regression takes a hypothesis: {', '.join(HYPOTHESES)}. `gaussian_mixture`, `linear_discriminant` and "
-        f"`quadratic_discriminant` take a covariance: {', '.join(COVARIANCES)}.",
+        f"A hypothesis is {', '.join(HYPOTHESES)}; {_taking('hypothesis')} take one. A covariance is "
+        f"{', '.join(COVARIANCES)}; {_taking('covariance')} take one.",
     ]
     others = [name for name in proofs["oracles"] if name not in ZOO]
     own = [
@@ -81,6 +85,12 @@ def answers(shape: Structure) -> str:
     if not shape.classes:
         return "P(x), and generates rows"
     return "P(x, y), P(y), P(x | y), P(x) and P(y | x), and generates rows of a label"
+
+
+def _taking(hyperparameter: str) -> str:
+    """The models that take one, for a sentence."""
+    names = [f"`{name}`" for name, one in ZOO.items() if hyperparameter in inspect.signature(one.model).parameters]
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _escaped(text: str) -> str:

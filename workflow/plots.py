@@ -106,6 +106,6 @@ def predictive(case: Case) -> Iterator[tuple[str, Any]]:
                 yield "line", plot_response_line(fit, tree)
             yield "intervals", plot_response_intervals(fit, tree)
         if left_out:
-            yield "loo-pit", plot_response_loo_pit(tree)
+            yield "loo-pit", plot_response_loo_pit(tree, case.pit)
         if case.errors is not None:
             yield "errors", plot_response_errors(fit, tree, case.errors)

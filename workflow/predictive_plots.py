@@ -146,11 +146,15 @@ def plot_response_intervals(fit: "Fit", tree: xr.DataTree) -> "PlotCollection":
     )
 
 
-def plot_response_loo_pit(tree: xr.DataTree) -> "PlotCollection":
-    """Where each response lies in what the other rows predict of it: flat where the fit is calibrated."""
+def plot_response_loo_pit(tree: xr.DataTree, pit: np.ndarray | None = None) -> "PlotCollection":
+    """Where each response lies in what the other rows predict of it: flat where the fit is calibrated.
+
+    pit: of ``pit_of_response``, where they are at hand.
+    """
     from arviz_plots import plot_ecdf_pit
 
-    places = xr.DataTree.from_dict({"loo_pit": xr.Dataset({"y": ("row", pit_of_response(tree))})})
+    pit = pit_of_response(tree) if pit is None else pit
+    places = xr.DataTree.from_dict({"loo_pit": xr.Dataset({"y": ("row", pit)})})
     words = {"visuals": {"xlabel": {"text": "LOO-PIT"}}, "method": "pot_c", "backend": "matplotlib"}
     return plot_ecdf_pit(places, group="loo_pit", sample_dims=["row"], **words)
 

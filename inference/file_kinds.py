@@ -71,4 +71,4 @@ def _held(column: "pa.Array", whole: bool, feature: str, where: str) -> Any:
     if not whole:
         return None
     values = column.drop_null().to_numpy(zero_copy_only=False)
-    return COUNTS if np.all((values >= 0) & (values % 1 == 0)) else None
+    return COUNTS if np.all((values >= 0) & (np.floor(values) == values)) else None

@@ -20,11 +20,11 @@ from .threads import one_at_a_time
 
 Kind = tuple[str, Callable[[np.ndarray], np.ndarray]]
 
-COUNT: Kind = ("whole numbers of at least 0", lambda v: (v >= 0) & (v % 1 == 0))
+COUNT: Kind = ("whole numbers of at least 0", lambda v: (v >= 0) & (np.floor(v) == v))
 KINDS: tuple[tuple[Any, Kind], ...] = (
     (constraints.boolean, ("0 or 1", lambda v: (v == 0) | (v == 1))),
     (constraints.nonnegative_integer, COUNT),
-    (constraints.positive_integer, ("whole numbers of at least 1", lambda v: (v >= 1) & (v % 1 == 0))),
+    (constraints.positive_integer, ("whole numbers of at least 1", lambda v: (v >= 1) & (np.floor(v) == v))),
     (constraints.positive, ("numbers above 0", lambda v: v > 0)),
     (constraints.nonnegative, ("numbers of at least 0", lambda v: v >= 0)),
     (constraints.unit_interval, ("numbers between 0 and 1", lambda v: (v >= 0) & (v <= 1))),

@@ -92,7 +92,7 @@ def refuse_no_counts(values: np.ndarray, columns: Sequence[str], levels: tuple[A
     if COUNTS not in levels:
         return
     counts = np.array([names == COUNTS for names in levels])
-    bad = np.argwhere(counts & ((values < 0) | (values % 1 > 0)))
+    bad = np.argwhere(counts & ((values < 0) | (np.floor(values) < values)))
     if len(bad):
         i, j = bad[0]
         raise DataError(

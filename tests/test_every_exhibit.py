@@ -1,4 +1,5 @@
-"""Every model of the zoo, by name: fits with hidden labels and missing cells, Bayes' identity, names, generation.
+"""Every model of the zoo, by name: fits with hidden labels and missing cells, Bayes' identity, names, generation, and
+cells that it has no place for, said by row, column and value.
 
 A model that is added to the catalogue is met here, on a table of the kind that it takes.
 """
@@ -10,6 +11,7 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+from bad_cells import refuses_bad_cells
 from bayeszoo.inference import FitWarning, NoMaximumError, laplace, map_estimate, mle, nuts, svi
 from bayeszoo.inference.problem import Problem
 from bayeszoo.inference.target import log_target
@@ -104,6 +106,8 @@ def test_it_is_fitted_asked_and_generates(name, by):
         assert np.isfinite(fit.log_conditional(x[known], y[known])).all()
         if name != "robust_regression":  # whose y may have no variance, as predict says
             assert fit.predict(x).sizes["row"] == ROWS
+    if by == "map":
+        refuses_bad_cells(fit, partial(map_estimate, ZOO[name].model), x, y)
     if not fit.shape.generative:
         return
     labels = fit.label_coordinate.tolist() if fit.shape.classes else None

@@ -52,25 +52,25 @@ def oracles(files: list[Path]) -> dict[str, list[dict]]:
         return json.loads(record.read_text())
 
 
-def calibration(name: str, exhibit: Exhibit, simulations: int) -> Iterator[dict[str, dict]]:
-    """Of each fitter, with labels known and then, where there are labels and P(x), with these hidden, too."""
+def calibration(name: str, exhibit: Exhibit, known: int, hidden: int, made: int) -> Iterator[dict[str, dict]]:
+    """Of each fitter, by so many simulations with labels known, and then, where there are labels and P(x), hidden."""
     shape, found = shape_of(exhibit), {}
-    for hidden in (False, True) if shape.classes and shape.generative else (False,):
+    for hide, simulations in ((False, known), (True, hidden))[: 2 if shape.classes and shape.generative else 1]:
         start = time.perf_counter()
-        simulations = simulations // 2 if hidden else simulations  # NUTS takes ten times as long there
         sizes = {"simulations": simulations, "rows": ROWS, "kinds": exhibit.kinds, "seed": SEED}
-        ranks = calibrate(exhibit.model, hidden=hidden, **sizes)
+        ranks = calibrate(exhibit.model, hidden=hide, **sizes)
         seconds = time.perf_counter() - start
         told = verdicts(ranks)
         for fitter in FITTERS:
             own = [one for one in told if one.fitter == fitter]
-            found[f"{fitter}, labels hidden" if hidden else fitter] = {
+            found[f"{fitter}, labels hidden" if hide else fitter] = {
                 "quantities": len(own),
                 "smallest_p": min(one.p for one in own),
                 "failed": [one.quantity for one in own if not one.passed],
                 "simulations": simulations,
+                "made": made,
             }
-        print(f"  {name}{', labels hidden' * hidden}: {seconds:.0f} s", flush=True)
+        print(f"  {name}{', labels hidden' * hide}: {seconds:.0f} s", flush=True)
         yield found
 
 
@@ -80,6 +80,7 @@ def main() -> None:
         "models", nargs="*", metavar="MODEL", help=f"calibrate these only, of the zoo or {', '.join(VARIANTS)}"
     )
     parser.add_argument("--simulations", type=int, default=SIMULATIONS)
+    parser.add_argument("--hidden", type=int, help="simulations with labels hidden; half as many where it is not given")
     parser.add_argument("--no-calibration", action="store_true", help="measure oracles alone")
     parser.add_argument("--no-tests", action="store_true", help="keep the oracles as they are")
     parser.add_argument("--tests", nargs="*", type=Path, metavar="FILE", help="measure the oracles of these files only")
@@ -91,28 +92,37 @@ def main() -> None:
     if not given.page:
         measured = [] if given.no_calibration else given.models or [*ZOO, *VARIANTS]
         every = sorted((HOME / "tests").glob("test_*.py"))
-        measure(measured, given.simulations, [] if given.no_tests else given.tests or every, some=bool(given.tests))
+        hidden = given.simulations // 2 if given.hidden is None else given.hidden  # NUTS takes ten times as long there
+        tests = [] if given.no_tests else given.tests or every
+        measure(measured, given.simulations, hidden, tests, some=bool(given.tests))
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(page(), encoding="utf-8")
     print(f"written: {PROOFS.relative_to(HOME)}, {PAGE.relative_to(HOME)}")
 
 
-def measure(names: list[str], simulations: int, tests: list[Path], *, some: bool) -> None:
+def provenance(proofs: dict[str, Any]) -> int:
+    """The place in proofs["made"] of this seed and these versions, which is what measurements made now refer to."""
+    versions = {"Python": ".".join(map(str, sys.version_info[:3]))} | {one: version(one) for one in LIBRARIES}
+    now = {"seed": SEED, "versions": versions}
+    if now not in proofs.setdefault("made", []):
+        proofs["made"].append(now)
+    return proofs["made"].index(now)
+
+
+def measure(names: list[str], known: int, hidden: int, tests: list[Path], *, some: bool) -> None:
     """some: whether these tests are not all, so that what others measured before is kept."""
     keep_compiled_programs()
     proofs: dict[str, Any] = json.loads(PROOFS.read_text()) if PROOFS.exists() else {}
-    proofs["versions"] = {library: version(library) for library in LIBRARIES}
-    proofs["python"] = ".".join(map(str, sys.version_info[:3]))
-    proofs |= {"seed": SEED, "rows": ROWS}
+    proofs["rows"], made = ROWS, provenance(proofs)
     if tests:
-        known = proofs.get("oracles", {}) if some else {}
+        before = proofs.get("oracles", {}) if some else {}
         for model, new in oracles(tests).items():
-            kept = {one["oracle"]: one for one in (*known.get(model, []), *new)}
-            known[model] = [kept[oracle] for oracle in sorted(kept)]
-        proofs["oracles"] = dict(sorted(known.items()))
+            kept = {one["oracle"]: one for one in (*before.get(model, []), *(one | {"made": made} for one in new))}
+            before[model] = [kept[oracle] for oracle in sorted(kept)]
+        proofs["oracles"] = dict(sorted(before.items()))
         PROOFS.write_text(json.dumps(proofs, indent=1) + "\n")
     for name in names:
-        for found in calibration(name, ZOO.get(name) or VARIANTS[name], simulations):
+        for found in calibration(name, ZOO.get(name) or VARIANTS[name], known, hidden, made):
             proofs.setdefault("calibration", {})[name] = found
             PROOFS.write_text(json.dumps(proofs, indent=1) + "\n")  # at once, so that a run cut short is not lost
 

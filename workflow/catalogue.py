@@ -18,8 +18,6 @@ def entry(name: str) -> str:
     """One model, as Markdown."""
     exhibit, proofs = ZOO[name], json.loads(PROOFS.read_text())
     mathematics, _, rest = inspect.cleandoc(exhibit.model.__doc__ or "").partition("\n")
-    simulations = proofs["calibration"].get(name, {}).get("nuts", {}).get("simulations", SIMULATIONS)
-    more = "" if simulations == SIMULATIONS else f" --simulations {simulations}"
     proved = [f"- {line}" for line in (*_oracles(proofs, name), *_calibration(proofs, name))]
     return "\n".join(
         [
@@ -32,10 +30,10 @@ def entry(name: str) -> str:
             "",
             f"Answers {answers(shape_of(exhibit))}.",
             "",
-            f"Proof (`{REMADE} {name}{more}`):",
+            f"Proof ({', '.join(_commands(proofs, name))}):",
             "",
             *proved,
-            f"- {_made(proofs)}",
+            *(f"- {one}" for one in _made(proofs, name)),
         ]
     )
 
@@ -46,7 +44,7 @@ def page() -> str:
     lines = [
         "# The zoo",
         "",
-        f"{len(ZOO)} models. Written by `{REMADE}`: {_made(proofs)}.",
+        f"{len(ZOO)} models. Written by `{REMADE}`.",
         "",
         "Errors of oracles are the largest |got - want| / (1 + |want|) that the tests met, or in Monte Carlo errors "
         f"where it says so. Calibration: tables of {proofs['rows']} rows from the model's own prior are fitted, and "
@@ -97,9 +95,37 @@ def _escaped(text: str) -> str:
     return text.replace("|", "\\|")  # a table's columns end at a bar
 
 
-def _made(proofs: dict[str, Any]) -> str:
-    versions = ", ".join(f"{library} {version}" for library, version in proofs["versions"].items())
-    return f"seed {proofs['seed']}, Python {proofs['python']}, {versions}"
+def _variants(proofs: dict[str, Any], name: str) -> list[str]:
+    """What was calibrated of a model: itself, and it with other hypotheses or covariances."""
+    return [one for one in proofs["calibration"] if one == name or one.startswith(f"{name}/")]
+
+
+def _commands(proofs: dict[str, Any], name: str) -> list[str]:
+    """What measures its proof again, a command for each number of simulations."""
+    sizes: dict[tuple[int, int | None], list[str]] = {(SIMULATIONS, None): []}
+    for variant in _variants(proofs, name) or [name]:
+        told = proofs["calibration"].get(variant, {})
+        known = told.get("nuts", {}).get("simulations", SIMULATIONS)
+        hidden = told.get("nuts, labels hidden", {}).get("simulations", known // 2)
+        sizes.setdefault((known, None if hidden == known // 2 else hidden), []).append(variant)
+    return [
+        f"`{REMADE} {' '.join(variants)}"
+        + (f" --simulations {known}" if known != SIMULATIONS else "")
+        + (f" --hidden {hidden}" if hidden else "")
+        + "`"
+        for (known, hidden), variants in sizes.items()
+        if variants
+    ]
+
+
+def _made(proofs: dict[str, Any], name: str) -> list[str]:
+    """By which seed and versions its proof was measured."""
+    measured = [one for variant in _variants(proofs, name) for one in proofs["calibration"][variant].values()]
+    numbers = {one["made"] for one in (*measured, *proofs["oracles"].get(name, []))}
+    return [
+        ", ".join([f"seed {made['seed']}", *(f"{library} {version}" for library, version in made["versions"].items())])
+        for made in (proofs["made"][number] for number in sorted(numbers))
+    ]
 
 
 def _oracles(proofs: dict[str, Any], name: str) -> list[str]:
@@ -111,7 +137,7 @@ def _calibration(proofs: dict[str, Any], name: str) -> list[str]:
     if name not in proofs["calibration"]:
         return ["calibration by simulation: not measured"]
     lines = []
-    for variant in (name, *(one for one in proofs["calibration"] if one.startswith(f"{name}/"))):
+    for variant in _variants(proofs, name):
         of = "" if variant == name else f"{variant.removeprefix(f'{name}/')}, "
         for fitter, one in proofs["calibration"][variant].items():
             verdict = f"not calibrated in {_few(one['failed'])}" if one["failed"] else "calibrated"

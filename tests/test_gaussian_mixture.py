@@ -18,6 +18,13 @@ TABLES = ("iris", "wine", "penguins", "diabetes", "breast_cancer", "digits")
 UNBOUNDED = {(name, kind) for name in ("diabetes", "digits") for kind in ("diag", "tied", "full")}
 
 
+def tables(kind):
+    """Of which tables it is measured, in the words of the zoo's page."""
+    unbounded = [name for name in TABLES if (name, kind) in UNBOUNDED]
+    bounded = ", ".join(name for name in TABLES if name not in unbounded)
+    return f"{kind}, on {bounded}" + (f"; no maximum on {', '.join(unbounded)}" if unbounded else "")
+
+
 @pytest.mark.parametrize("kind", COVARIANCES)
 @pytest.mark.parametrize("name", TABLES)
 def test_the_likelihood_is_never_lower(name, kind, proved):
@@ -36,4 +43,6 @@ def test_the_likelihood_is_never_lower(name, kind, proved):
     theirs = peer.score(x) * len(x)
     ours = mle(model, x).diagnostics["log_density"]
     short = max(theirs - ours, 0.0)
-    proved.within("gaussian_mixture", f"likelihood of GaussianMixture, {kind}", short, 1e-3, " nats below")
+    proved.within(
+        "gaussian_mixture", f"likelihood of GaussianMixture(n_init=10), {tables(kind)}", short, 1e-3, " nats below"
+    )

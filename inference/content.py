@@ -1,104 +1,153 @@
 """What a value holds and a function reads, as something to compare: a model that was edited is another model."""
 
+import copyreg
 import dis
 import importlib.util
 import inspect
 import os
 import pickle
+import random
 import sys
 import sysconfig
 from collections import deque
-from collections.abc import Hashable, KeysView, Mapping
+from collections.abc import Hashable, Iterator, KeysView, Mapping
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from site import getsitepackages, getusersitepackages
-from types import CellType
+from types import BuiltinFunctionType, CellType, FunctionType
 from typing import Any
 
 import jax
 import numpy as np
 from numpyro.distributions import Distribution
+from numpyro.distributions.transforms import Transform
+from numpyro.distributions.util import lazy_property
 
 _PATHS = [sysconfig.get_paths()[kind] for kind in ("stdlib", "platstdlib", "purelib", "platlib")]
 INSTALLED = tuple(str(Path(path)) + os.sep for path in (*_PATHS, *getsitepackages(), getusersitepackages()))
 LIBRARIES = ("jax", "jaxlib", "numpyro", "numpy", "scipy", "functools")  # wherever they are installed
 EMPTY = CellType()  # a variable of an outer function that has no value yet
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
+JITTED = type(jax.jit(len))
+COMPUTED = cached_property, lazy_property
+DRAWING = random.Random, np.random.Generator, np.random.RandomState, np.random.BitGenerator
+
+
+class _Same:
+    """An object of which nothing can be told: equal to itself alone, and kept, so that no other takes its id."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
 
 
 def content(value: Any, seen: dict[int, Any] | None = None) -> Hashable:
     """What a value holds, as something to compare: numbers, arrays, containers, objects, and all a function reads.
 
-    Compiled programs are kept by it: a changed global, closure, method or attribute compiles anew. seen: what was
-    looked at before, kept alive so that no other object takes its id; a function that many others call is read once.
+    Compiled programs are kept by it: a changed global, closure, method or attribute compiles anew. What cannot be told
+    is equal to itself alone. seen: what was looked at before, kept alive so that no other object takes its id; a
+    function that many others call is read once.
     """
     seen = {} if seen is None else seen
-    if isinstance(value, PLAIN):
-        return type(value), repr(value) if isinstance(value, float) else value  # a nan is not equal to itself
+    kind = type(value)
+    if isinstance(value, PLAIN) and (kind in PLAIN or installed(kind.__module__)):
+        return kind, repr(value) if isinstance(value, float) else value  # a nan is not equal to itself
+    if isinstance(value, _Same):
+        return value
     if id(value) in seen:
         return "seen", list(seen).index(id(value))
     if inspect.ismodule(value) or _of_a_library(value):
         # Of functions that a library makes, each is another, as its closure is the user's.
         own = value if inspect.isfunction(value) and value.__closure__ else getattr(value, "__qualname__", None)
-        return type(value).__name__, getattr(value, "__name__", None), getattr(value, "__module__", None), own
+        return kind.__name__, getattr(value, "__name__", None), getattr(value, "__module__", None), own
     seen[id(value)] = value
     if isinstance(value, type):  # its methods and values, those of its bases, too
         held = {name: one for name, one in vars(value).items() if not _dunder(name) or inspect.isfunction(one)}
         return value, content(held, seen), content(value.__bases__, seen)
     if isinstance(value, staticmethod | classmethod):
-        return type(value), content(value.__func__, seen)
+        return kind, content(value.__func__, seen)
     if isinstance(value, property):
-        return type(value), content((value.fget, value.fset), seen)
+        return kind, content((value.fget, value.fset), seen)
     if isinstance(value, partial):
         return content((value.func, value.args, value.keywords), seen)
-    if isinstance(value, Distribution):  # its parameters, and not what it has computed from them since
-        leaves, tree = jax.tree.flatten(value)
-        return content(type(value), seen), str(tree), content(leaves, seen)
+    if isinstance(value, JITTED):  # the rest of it is what it has compiled; a copy has no __wrapped__
+        return kind, content(value.__getstate__()["fun"], seen)
+    if isinstance(value, Distribution | Transform):  # its parameters, and not what it has computed from them since
+        held = {} if installed(kind.__module__) else _held(value)
+        held.pop("_inv", None)  # a reference to its inverse, once that was asked for
+        return content(kind, seen), content(value.tree_flatten(), seen), content(held, seen)
     if isinstance(value, Mapping):
-        return type(value), tuple((content(k, seen), content(v, seen)) for k, v in value.items())
+        return *_kind(value, seen), tuple((content(k, seen), content(v, seen)) for k, v in value.items())
     if isinstance(value, list | tuple | deque):
-        return type(value), tuple(content(one, seen) for one in value)
+        return *_kind(value, seen), tuple(content(one, seen) for one in value)
     if isinstance(value, set | frozenset):
-        return type(value), frozenset(content(one, seen) for one in value)
+        return *_kind(value, seen), frozenset(content(one, seen) for one in value)
     if isinstance(value, jax.Array) and jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
         with jax.ensure_compile_time_eval():  # a model is being traced
             return content(np.asarray(jax.random.key_data(value)), seen)
-    if hasattr(value, "__array__"):
+    if hasattr(value, "__array__") and installed(kind.__module__):
         array = np.asarray(value)
-        names = None if isinstance(value, jax.Array) or type(value) is np.ndarray else _pickled(value)
+        names = None if isinstance(value, jax.Array) or kind is np.ndarray else _pickled(value)
         if array.dtype != object:
-            return type(value), array.dtype.str, array.shape, array.tobytes(), names
-        return type(value), array.shape, tuple(content(one, seen) for one in array.ravel()), names
+            return kind, array.dtype.str, array.shape, array.tobytes(), names
+        return kind, array.shape, tuple(content(one, seen) for one in array.ravel()), names
     if inspect.isfunction(value):
         read = _names(value.__code__)[1]
         held = {name: one for name, one in vars(value).items() if name in read or name == "__wrapped__"}
         given = value.__defaults__, value.__kwdefaults__, held
         return value, content(_outside(value), seen), content(given, seen)
     if inspect.ismethod(value):
-        return value.__func__, content(value.__self__, seen)
-    held = _held(value)
-    if held is None:
-        return type(value), id(value)
-    return type(value), content(held, seen), content(type(value), seen)
+        return content(value.__func__, seen), content(value.__self__, seen)
+    return kind, content(kind, seen), content(_made_of(value), seen)
 
 
-def _held(value: Any) -> dict[str, Any] | None:
-    """The attributes of an object, but for those that it computes from others; None where they cannot be told."""
+def _kind(value: Any, seen: dict[int, Any]) -> tuple[Hashable, ...]:
+    """The type of an object, as its methods may be edited, and the object's attributes."""
+    kind = type(value)
+    return (kind,) if kind.__module__ == "builtins" else (kind, content(kind, seen), content(_held(value), seen))
+
+
+def _held(value: Any) -> dict[str, Any]:
+    """The attributes of an object by name, but for those that it computes from others."""
     slots = [
         slot for one in type(value).__mro__ for slot, kind in vars(one).items() if inspect.ismemberdescriptor(kind)
     ]
-    if not hasattr(value, "__dict__") and not slots:
-        return None
     held = {name: getattr(value, name) for name in slots if hasattr(value, name)} | getattr(value, "__dict__", {})
-    return {k: v for k, v in held.items() if not isinstance(getattr(type(value), k, None), cached_property)}
+    return {k: held[k] for k in sorted(held) if not isinstance(getattr(type(value), k, None), COMPUTED)}
 
 
-def _pickled(value: Any) -> bytes | None:
+def _made_of(value: Any) -> Any:
+    """The attributes of an object, and what it says that it is made of, where that is more: a date's numbers, say.
+
+    The object itself where it does not say, as one of C with a state that is hidden, or draws random numbers. Of a
+    library's object what it says alone, as its attributes may be what it has computed.
+    """
+    kind = type(value)
+    if isinstance(value, DRAWING):
+        return _Same(value)
+    try:
+        made = copyreg.dispatch_table[kind](value) if kind in copyreg.dispatch_table else value.__reduce_ex__(4)
+    except Exception:  # of an object of any library
+        return _held(value), _Same(value)
+    if all(getattr(kind, name) is getattr(object, name) for name in ("__reduce_ex__", "__reduce__", "__getstate__")):
+        return _held(value)
+    if not isinstance(made, str):
+        parts = (dict(sorted(one.items())) if type(one) is dict else one for one in made)  # attributes, in any order
+        made = tuple(list(one) if isinstance(one, Iterator) else one for one in parts)
+    return made if installed(kind.__module__) else (_held(value), made)
+
+
+def _pickled(value: Any) -> Hashable:
     """What a table holds besides its numbers: an index, columns, coordinates, a mask."""
     try:
         return pickle.dumps(value)
-    except Exception:  # of a library's object of any kind; its numbers are compared anyway
-        return None
+    except Exception:  # of a library's object of any kind
+        return _Same(value)
 
 
 def _outside(function: Any) -> dict[str, Any]:
@@ -173,7 +222,10 @@ def _dunder(name: str) -> bool:
 
 def _of_a_library(value: Any) -> bool:
     """A function or class of JAX and the like, which reads nothing of the user's; objects of theirs hold his values."""
-    return callable(value) and hasattr(value, "__name__") and installed(getattr(value, "__module__", None))
+    if isinstance(value, BuiltinFunctionType) and not inspect.ismodule(value.__self__ or sys):
+        return False  # a method of an object
+    made = isinstance(value, type | FunctionType | BuiltinFunctionType | np.ufunc)
+    return made and installed(getattr(value, "__module__", None))
 
 
 def installed(module: str | None) -> bool:

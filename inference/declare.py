@@ -123,8 +123,18 @@ def declare(model: Callable) -> Declared:
                 f"the hyperparameter '{name}' is a function, such as {parameters[name].default.__name__} of "
                 f"bayeszoo.models, got the text '{value}'; import it from there."
             )
-    items = sorted(model.keywords.items())
-    return Declared(model.func, tuple((name, Constant(value)) for name, value in items), content(model.func))
+    constants = tuple((name, _constant(name, value)) for name, value in sorted(model.keywords.items()))
+    return Declared(model.func, constants, content(model.func))
+
+
+def _constant(name: str, value: Any) -> Constant:
+    try:
+        return Constant(value)
+    except TypeError as error:
+        raise ModelError(
+            f"the hyperparameter '{name}' is a {type(value).__name__} and cannot be copied ({error}); bind what it "
+            "holds instead."
+        ) from error
 
 
 class _Rename(Messenger):

@@ -56,6 +56,29 @@ class Rows:
         """One column, (rows,), of its entries for the rows whose y is known and of those for the others."""
         return jnp.concatenate([part.reshape(self.blocks, -1) for part in (known, hidden)], axis=1).ravel()
 
+    def cut(self, size: int) -> list["Rows"]:
+        """Blocks of at most ``size`` rows, of known labels apart from hidden ones; each table (blocks, rows, ...)."""
+        count, known = self.x.shape[0], self.y.shape[0]
+        weights = jnp.ones(count) if self.weights is None else self.weights
+        if count <= size:
+            return [jax.tree.map(lambda part: part[None], replace(self, weights=weights))]
+
+        def folded(part: Array) -> Array:
+            return part.reshape(number, -1, *part.shape[1:])
+
+        found = []
+        for start, stop in ((0, known), (known, count)):
+            if start == stop:
+                continue
+            number = -(-(stop - start) // size)
+            index = start + np.minimum(np.arange(number * -(-(stop - start) // number)), stop - start - 1)
+            first = np.arange(len(index)) < stop - start  # the last row fills the last block up, with weight 0
+            y = self.y[index] if stop == known else jnp.zeros((number, 0), self.y.dtype)
+            seen = None if self.seen is None else folded(self.seen[index])
+            y = folded(y) if stop == known else y
+            found.append(Rows(folded(self.x[index]), seen, y, folded(weights[index] * first)))
+        return found
+
 
 def lay_out(
     x: np.ndarray,

@@ -46,8 +46,8 @@ def refuse_what_is_no_mode(
     if not loss.target["prior"] and _rises(loss, u, rows, curved, value):
         raise NoMaximumError(
             "the likelihood has no maximum: it keeps rising as parameters grow or near the bounds of what they may be, "
-            "as when labels are separable, a label or an event is in no row, or there are more parameters than rows; "
-            "use map_estimate, or more informative priors."
+            "as when labels are separable, a label or an event is in no row, a variance may vanish, or parameters are "
+            "more than rows; use map_estimate, or more informative priors."
         )
     if loss.target["prior"] and _has_no_bound(loss, u, rows, value):
         raise NoMaximumError(

@@ -104,8 +104,11 @@ def _mode_or_rows(problem: "Problem", start: np.ndarray, scale: np.ndarray, few:
             raise
         problem.bring_back(f"fewer have no mode in float64 ({error})")
         return None
-    if problem.rounds and problem.tells_apart_at(mode.vector, _widths(problem, mode, scale, **target)):
-        return None
+    if problem.rounds:
+        widths = _widths(problem, mode, scale, **target)
+        widths = np.column_stack([widths, mode.ridges]) if mode.ridges.size else widths
+        if problem.tells_apart_at(mode.vector, widths):
+            return None
     return mode
 
 

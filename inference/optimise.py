@@ -1,6 +1,6 @@
 """Modes of the log density: L-BFGS from a start, then Newton's steps with the Hessian of all rows or of some."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import jax
@@ -17,6 +17,7 @@ from .joint import Rows, split
 from .lbfgs import minimise
 from .maximum import DENSE, instead, refuse_what_is_no_mode
 from .progress import bar
+from .ridges import along_ridges
 from .structure import Structure
 from .target import lifted, log_likelihood
 
@@ -51,34 +52,10 @@ def _loss(
     (values, rest), back = jax.vjp(parameters, u)
     total = (jnp.zeros_like(rest), jax.tree.map(jnp.zeros_like, values))
     size = max(1, WORKING_SET * wider() // ((shape.classes or 1) * spec.features))
-    for part in _blocks(rows, size):
+    for part in rows.cut(size):
         total = jax.lax.scan(add, total, part)[0]
     value, by_values = total
     return -(value + rest), -back((by_values, jnp.ones_like(rest)))[0]
-
-
-def _blocks(rows: Rows, size: int) -> list[Rows]:
-    """The rows in blocks of at most ``size``, known labels apart from hidden ones; each table (blocks, rows, ...)."""
-    count, known = rows.x.shape[0], rows.y.shape[0]
-    weights = jnp.ones(count) if rows.weights is None else rows.weights
-    every = replace(rows, weights=weights)
-    if count <= size:
-        return [jax.tree.map(lambda part: part[None], every)]
-
-    def cut(part: Array) -> Array:
-        return part.reshape(number, -1, *part.shape[1:])
-
-    found = []
-    for start, stop in ((0, known), (known, count)):
-        if start == stop:
-            continue
-        number = -(-(stop - start) // size)
-        index = start + np.minimum(np.arange(number * -(-(stop - start) // number)), stop - start - 1)
-        first = np.arange(len(index)) < stop - start  # the last row fills the last block up, with weight 0
-        y = rows.y[index] if stop == known else jnp.zeros((number, 0), rows.y.dtype)
-        seen = None if rows.seen is None else cut(rows.seen[index])
-        found.append(Rows(cut(rows.x[index]), seen, cut(y) if stop == known else y, cut(weights[index] * first)))
-    return found
 
 
 _value_and_gradient = jax.jit(_loss, static_argnames=_STATIC)
@@ -130,12 +107,14 @@ class Mode:
 
     gap: Newton's estimate of the nats still missing, g' H^-1 g / 2. gradient_norm: the length of the gradient, in nats
     for one width of its prior in each parameter (for one unit of unconstrained space where the prior has no width).
+    ridges: directions whose curvature is no more than rounding errors of others', columns as long as it says.
     """
 
     vector: np.ndarray
     value: float
     gap: float
     gradient_norm: float
+    ridges: np.ndarray
 
     @property
     def diagnostics(self) -> dict[str, float]:
@@ -239,13 +218,13 @@ class _Objective:
         data = jnp.asarray(u), jnp.asarray(axes), self.scale, self.spec, rows
         return axes.T @ np.asarray(_hessian(*data, **self.target)).T
 
-    def axes(self, u: np.ndarray, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
-        """Curvatures l and axes A of the Hessian H, A' H A = diag(l).
+    def axes(self, u: np.ndarray, rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Curvatures l and axes A of the Hessian H, A' H A = diag(l), and directions whose curvature may be rounding.
 
         Axes are scaled to curvature one before these are found, and once more along weak ones, whose curvature would
         drown in the rounding errors of others: of columns that are nearly copies, say. 0 is what is weaker than FLAT.
         """
-        axes = np.eye(u.size)
+        axes, weak = np.eye(u.size), None
         for least, none in ((LEAST, 1e-9), (FLAT, 0.03)):
             hessian = self.hessian(u, axes, rows)
             if not np.isfinite(hessian).all():
@@ -255,23 +234,26 @@ class _Objective:
             curvature, turned = np.linalg.eigh(width[:, None] * hessian * width)
             axes = axes @ (width[:, None] * turned)
             strong = np.abs(curvature) > none * np.abs(curvature).max()
+            weak = axes[:, ~strong] if weak is None else weak
             if strong.all():
                 break
-        return np.where(strong, curvature, 0.0), axes
+        return np.where(strong, curvature, 0.0), axes, weak
 
-    def step(self, u: np.ndarray, gradient: np.ndarray, rows: Rows, whole: bool) -> tuple[np.ndarray, float]:
-        """Newton's, and the nats that directions which it leaves out for want of curvature promise at least.
+    def step(
+        self, u: np.ndarray, gradient: np.ndarray, rows: Rows, whole: bool
+    ) -> tuple[np.ndarray, float, np.ndarray]:
+        """Newton's, the nats that directions without curvature promise at least, and those with almost none.
 
         whole: by the whole Hessian, not by conjugate gradients.
         """
         if not whole:
             data = jnp.asarray(u), jnp.asarray(gradient), self.scale, self.spec, rows
             step = np.asarray(_conjugate_gradients(*data, **self.target))
-            return (step if gradient @ step > 0 else gradient), 0.0
-        curvature, axes = self.axes(u, rows)
+            return (step if gradient @ step > 0 else gradient), 0.0, np.zeros((u.size, 0))
+        curvature, axes, weak = self.axes(u, rows)
         along = axes.T @ gradient
         steps = np.divide(along, np.abs(curvature), out=np.zeros(u.size), where=curvature != 0)
-        return axes @ steps, float(0.5 * (along[curvature == 0] ** 2).sum())
+        return axes @ steps, float(0.5 * (along[curvature == 0] ** 2).sum()), weak
 
     def climb(self, u: np.ndarray, enough: float, rows: Rows) -> np.ndarray:
         """Where L-BFGS gets to."""
@@ -279,7 +261,7 @@ class _Objective:
 
     def descend(self, u: np.ndarray, enough: float, rows: Rows, few: Rows) -> tuple[np.ndarray, float]:
         """Where L-BFGS gets to in units of the curvature of a few rows, and the value there."""
-        curvature, axes = self.axes(u, few)
+        curvature, axes, _ = self.axes(u, few)
         whiten = axes / np.sqrt(np.where(curvature == 0, np.inf, np.abs(curvature)))
         data = jnp.asarray(u), jnp.asarray(whiten), enough, self.scale, self.spec, rows
         place, value = _descend(*data, **self.target)
@@ -310,11 +292,11 @@ def find_mode(
     elif few is not None and few is not rows:
         curved, (u, _) = few, loss.descend(u, _nothing(value), rows, few)
     value, gradient = loss.at(u, rows)
-    gap, left_out, climbed = np.inf, 0.0, False
+    gap, left_out, climbed, ridges = np.inf, 0.0, False, np.zeros((u.size, 0))
     for _ in bar(range(50), desc="Newton, at most"):
         if not np.all(np.isfinite(gradient)):
             raise NoMaximumError(f"the objective is not finite at its best point; {instead(target)}.")
-        step, left_out = loss.step(u, gradient, curved, whole)
+        step, left_out, weak = loss.step(u, gradient, curved, whole)
         gap = 0.5 * float(gradient @ step)
         ended = gap < _nothing(value)
         if curved is not rows and (left_out > CLOSE or not ended):
@@ -326,17 +308,20 @@ def find_mode(
                 u, value, gradient = u - size * step, new_value, new_gradient
                 break
         else:
-            if gap <= CLOSE or (whole and climbed) or u.size > LARGEST:
-                break
-            if whole:  # far from the mode, curvature may mislead in every direction
-                u, climbed = loss.climb(u, _nothing(value), rows), True
-                value, gradient = loss.at(u, rows)
-            whole = True
-            continue
+            ended = gap <= CLOSE or (whole and climbed) or u.size > LARGEST
+            if not ended:
+                if whole:  # far from the mode, curvature may mislead in every direction
+                    u, climbed = loss.climb(u, _nothing(value), rows), True
+                    value, gradient = loss.at(u, rows)
+                whole = True
+                continue
         if ended:
-            break
+            further, ridges = along_ridges(loss, u, value, gradient, weak, curved, rows)
+            if further is None or value - further[1] < max(CLOSE, 1e3 * _nothing(value)):
+                break
+            u, value, gradient = further
     refuse_what_is_no_mode(loss, u, rows, curved, value, gap, left_out)
-    return Mode(u * scale, -value, gap + left_out, float(np.linalg.norm(gradient)))
+    return Mode(u * scale, -value, gap + left_out, float(np.linalg.norm(gradient)), scale[:, None] * ridges)
 
 
 def _nothing(value: float) -> float:

@@ -128,12 +128,12 @@ class Problem:
     def tells_apart_at(self, mode: np.ndarray, widths: np.ndarray) -> bool:
         """Whether the arithmetic tells the few rows, near the mode, from those they stand for, which then come back.
 
-        widths: a matrix L, L L' about the posterior's covariance. Slopes are looked at at the mode, and at others that
-        are one and three widths away from it.
+        widths: a matrix L, L L' about the posterior's covariance; some directions may be there twice. Slopes are looked
+        at at the mode, and at others that are one and three widths away from it.
         """
         if self._nats_off is None:
             return False
-        steps = np.random.default_rng(0).normal(size=(LOOKS, len(mode))) * np.resize([1.0, 3.0], LOOKS)[:, None]
+        steps = np.random.default_rng(0).normal(size=(LOOKS, widths.shape[1])) * np.resize([1.0, 3.0], LOOKS)[:, None]
         off = self._nats_off(np.concatenate([mode[None], mode + steps @ widths.T]), widths)
         if off <= HARMLESS:
             return False

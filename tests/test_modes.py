@@ -39,7 +39,7 @@ def test_no_maximum_where_a_variance_vanishes_within_the_values_of_a_column(seed
     """Three clusters, which k-means finds, and a coin: split by its side, the likelihood has no bound."""
     rng = np.random.default_rng(0)
     x = np.column_stack([rng.normal(size=(300, 2)) + 8 * (np.arange(300) % 3)[:, None], rng.integers(2, size=300)])
-    with pytest.raises(NoMaximumError, match="grows without bound"):
+    with pytest.raises(NoMaximumError, match=r"grows without bound|a variance may vanish"):
         mle(partial(gaussian_mixture, k=3, covariance=tied), x, seed=seed)
 
 
@@ -88,7 +88,7 @@ def test_rounding_does_not_turn_the_draws(monkeypatch):
     x, y = logistic(300)
     with jax.enable_x64(True):
         problem = Problem(softmax_regression, x, y)
-        mode = optimise.Mode(np.zeros(8), -100.0, 0.0, 0.0)
+        mode = optimise.Mode(np.zeros(8), -100.0, 0.0, 0.0, np.zeros((8, 0)))
         one, other = (modes.whitening(problem, mode) for _ in range(2))
     np.testing.assert_allclose(one, other, atol=1e-12)
     np.testing.assert_allclose(one, np.eye(3) / np.sqrt(7), atol=1e-12)

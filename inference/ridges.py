@@ -77,6 +77,8 @@ def along_ridges(
     count = weak.shape[1]
     for _ in range(3):
         hessian = loss.hessian(u, np.pad(weak, [(0, 0), (0, u.size - count)]), curved)
+        if not np.isfinite(hessian).all():
+            return None, weak[:, :0]
         weak, curvature = _turned(weak, hessian[:count, :count])
         if np.abs(curvature).min() > NARROWER * np.abs(curvature).max():
             break

@@ -30,6 +30,7 @@ EMPTY = CellType()  # a variable of an outer function that has no value yet
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
 JITTED = type(jax.jit(len))
 COMPUTED = cached_property, lazy_property
+REDUCING = "__reduce_ex__", "__reduce__", "__getstate__"
 DRAWING = random.Random, np.random.Generator, np.random.RandomState, np.random.BitGenerator
 
 
@@ -130,11 +131,13 @@ def _made_of(value: Any) -> Any:
     kind = type(value)
     if isinstance(value, DRAWING):
         return _Same(value)
+    registered = copyreg.dispatch_table.get(kind)
     try:
-        made = copyreg.dispatch_table[kind](value) if kind in copyreg.dispatch_table else value.__reduce_ex__(4)
+        made = registered(value) if registered else value.__reduce_ex__(4)
     except Exception:  # of an object of any library
         return _held(value), _Same(value)
-    if all(getattr(kind, name) is getattr(object, name) for name in ("__reduce_ex__", "__reduce__", "__getstate__")):
+    own = any(getattr(kind, name) is not getattr(object, name) for name in REDUCING)
+    if not (registered or own):
         return _held(value)
     if not isinstance(made, str):
         parts = (dict(sorted(one.items())) if type(one) is dict else one for one in made)  # attributes, in any order
@@ -228,9 +231,9 @@ def _of_a_library(value: Any) -> bool:
     return made and installed(getattr(value, "__module__", None))
 
 
-def installed(module: str | None) -> bool:
+def installed(module: Any) -> bool:
     """Whether a module came with Python or with a package, and not from the user, who may change it any time."""
-    if module is None or module == "__main__":
+    if not isinstance(module, str) or module == "__main__":  # of a class of C it may be no name
         return False
     if module in sys.builtin_module_names or module.partition(".")[0] in LIBRARIES:
         return True

@@ -9,9 +9,11 @@ import pickle
 import random
 import sys
 import sysconfig
+import weakref
 from collections import deque
 from collections.abc import Hashable, Iterator, KeysView, Mapping
-from functools import cached_property, lru_cache, partial
+from enum import Enum
+from functools import cached_property, lru_cache, partial, partialmethod
 from pathlib import Path
 from site import getsitepackages, getusersitepackages
 from types import BuiltinFunctionType, CellType, FunctionType
@@ -31,7 +33,9 @@ PLAIN = (bool, int, float, complex, str, bytes, type(None))
 JITTED = type(jax.jit(len))
 COMPUTED = cached_property, lazy_property
 REDUCING = "__reduce_ex__", "__reduce__", "__getstate__"
-DRAWING = random.Random, np.random.Generator, np.random.RandomState, np.random.BitGenerator
+# What draws random numbers is another after each; of NumPy's functions, one made of the user's may have any name.
+ALONE = random.Random, np.random.Generator, np.random.RandomState, np.random.BitGenerator, np.ufunc
+LABELS = ("__module__", "__qualname__", "__doc__", "__firstlineno__")  # of a class, of which nothing is computed
 
 
 class _Same:
@@ -68,8 +72,7 @@ def content(value: Any, seen: dict[int, Any] | None = None) -> Hashable:
         return kind.__name__, getattr(value, "__name__", None), getattr(value, "__module__", None), own
     seen[id(value)] = value
     if isinstance(value, type):  # its methods and values, those of its bases, too
-        held = {name: one for name, one in vars(value).items() if not _dunder(name) or inspect.isfunction(one)}
-        return value, content(held, seen), content(value.__bases__, seen)
+        return value, content(_of_class(value), seen), content(value.__bases__, seen)
     if isinstance(value, staticmethod | classmethod):
         return kind, content(value.__func__, seen)
     if isinstance(value, property):
@@ -82,6 +85,8 @@ def content(value: Any, seen: dict[int, Any] | None = None) -> Hashable:
         held = {} if installed(kind.__module__) else _held(value)
         held.pop("_inv", None)  # a reference to its inverse, once that was asked for
         return content(kind, seen), content(value.tree_flatten(), seen), content(held, seen)
+    if isinstance(value, weakref.ref):
+        return kind, content(value(), seen)
     if isinstance(value, Mapping):
         return *_kind(value, seen), tuple((content(k, seen), content(v, seen)) for k, v in value.items())
     if isinstance(value, list | tuple | deque):
@@ -91,7 +96,7 @@ def content(value: Any, seen: dict[int, Any] | None = None) -> Hashable:
     if isinstance(value, jax.Array) and jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
         with jax.ensure_compile_time_eval():  # a model is being traced
             return content(np.asarray(jax.random.key_data(value)), seen)
-    if hasattr(value, "__array__") and installed(kind.__module__):
+    if hasattr(kind, "__array__") and installed(kind.__module__):
         array = np.asarray(value)
         names = None if isinstance(value, jax.Array) or kind is np.ndarray else _pickled(value)
         if array.dtype != object:
@@ -101,10 +106,22 @@ def content(value: Any, seen: dict[int, Any] | None = None) -> Hashable:
         read = _names(value.__code__)[1]
         held = {name: one for name, one in vars(value).items() if name in read or name == "__wrapped__"}
         given = value.__defaults__, value.__kwdefaults__, held
-        return value, content(_outside(value), seen), content(given, seen)
+        code = value.__code__  # which is replaced where a notebook reads a module again
+        return value, code, content(_outside(value), seen), content(given, seen)
     if inspect.ismethod(value):
         return content(value.__func__, seen), content(value.__self__, seen)
     return kind, content(kind, seen), content(_made_of(value), seen)
+
+
+def _of_class(value: type) -> dict[str, Any]:
+    """Its methods and values, but for what Python or an enumeration notes there by itself."""
+    kept = (FunctionType, partialmethod, staticmethod, classmethod, property, *PLAIN)
+    noted = {
+        name for name in vars(value) if name in LABELS or (_dunder(name) and not isinstance(vars(value)[name], kept))
+    }
+    if issubclass(value, Enum):
+        noted |= {name for name in vars(value) if name.startswith("_") and name.endswith("_")}
+    return {name: one for name, one in vars(value).items() if name not in noted}
 
 
 def _kind(value: Any, seen: dict[int, Any]) -> tuple[Hashable, ...]:
@@ -125,11 +142,11 @@ def _held(value: Any) -> dict[str, Any]:
 def _made_of(value: Any) -> Any:
     """The attributes of an object, and what it says that it is made of, where that is more: a date's numbers, say.
 
-    The object itself where it does not say, as one of C with a state that is hidden, or draws random numbers. Of a
+    The object itself where it does not say, as one of C with a state that is hidden, or says a name alone. Of a
     library's object what it says alone, as its attributes may be what it has computed.
     """
     kind = type(value)
-    if isinstance(value, DRAWING):
+    if isinstance(value, ALONE):
         return _Same(value)
     registered = copyreg.dispatch_table.get(kind)
     try:
@@ -139,9 +156,10 @@ def _made_of(value: Any) -> Any:
     own = any(getattr(kind, name) is not getattr(object, name) for name in REDUCING)
     if not (registered or own):
         return _held(value)
-    if not isinstance(made, str):
-        parts = (dict(sorted(one.items())) if type(one) is dict else one for one in made)  # attributes, in any order
-        made = tuple(list(one) if isinstance(one, Iterator) else one for one in parts)
+    if isinstance(made, str):  # a name: of a function that remembers its answers, say, which holds another
+        return _held(value), _Same(value)
+    parts = (dict(sorted(one.items())) if type(one) is dict else one for one in made)  # attributes, in any order
+    made = tuple(list(one) if isinstance(one, Iterator) else one for one in parts)
     return made if installed(kind.__module__) else (_held(value), made)
 
 
@@ -227,7 +245,7 @@ def _of_a_library(value: Any) -> bool:
     """A function or class of JAX and the like, which reads nothing of the user's; objects of theirs hold his values."""
     if isinstance(value, BuiltinFunctionType) and not inspect.ismodule(value.__self__ or sys):
         return False  # a method of an object
-    made = isinstance(value, type | FunctionType | BuiltinFunctionType | np.ufunc)
+    made = isinstance(value, type | FunctionType | BuiltinFunctionType)
     return made and installed(getattr(value, "__module__", None))
 
 

@@ -1,5 +1,6 @@
 """Directions with almost no curvature: real ones, as of a line through years, and those that move no row."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -16,50 +17,68 @@ from .structure import Structure
 from .target import lifted, row_log_likelihoods
 
 REAL = 1e-13  # of what parameters move rows by one at a time, that they move together: below it are rounding errors
+CLEAR = 30.0  # times as far as rounding errors of the cells move rows along a direction, they must move there
 NARROWER = 0.03  # of the greatest curvature, below which the others drown in its rounding errors
 
 
 @partial(jax.jit, static_argnames=("model", "shape"))
-def _moved(u: Array, axes: Array, scale: Array, spec: Spec, rows: Rows, *, model: Declared, shape: Structure) -> Array:
-    """J' W J of J, the changes of rows' log-likelihoods along each column of axes, (columns, columns)."""
+def _moved(
+    u: Array, axes: Array, scale: Array, spec: Spec, rows: Rows, rounded: Rows, *, model: Declared, shape: Structure
+) -> tuple[Array, Array]:
+    """J' W J of J, the changes of rows' log-likelihoods along each column of axes, (columns, columns).
 
-    def add(total: Array, block: Rows) -> tuple[Array, None]:
+    And the same of what the changes of rounded rows are apart from these.
+    """
+
+    def along(axis: Array, block: Rows) -> Array:
         def each(u: Array) -> Array:
             values = lifted(model, shape, u * scale, spec, rows).values
             return row_log_likelihoods(model, shape, values, spec, block)
 
-        changes = jax.lax.map(lambda axis: jax.jvp(each, (u,), (axis,))[1], axes.T, batch_size=16)
-        # Of a few rows that stand for all, some may have a negative weight.
-        return total + (changes * jnp.abs(block.weights)) @ changes.T, None
+        return jax.jvp(each, (u,), (axis,))[1]
 
-    total = jnp.zeros((axes.shape[1], axes.shape[1]))
-    for part in rows.cut(BLOCK * wider()):
-        total = jax.lax.scan(add, total, part)[0]
+    def add(total: tuple[Array, Array], blocks: tuple[Rows, Rows]) -> tuple[tuple[Array, Array], None]:
+        one, other = (jax.lax.map(partial(along, block=block), axes.T, batch_size=16) for block in blocks)
+        weights = jnp.abs(blocks[0].weights)  # of a few rows that stand for all, some may be negative
+        return tuple(
+            sum_ + (part * weights) @ part.T for sum_, part in zip(total, (one, other - one), strict=True)
+        ), None
+
+    size, total = BLOCK * wider(), (jnp.zeros((axes.shape[1],) * 2),) * 2
+    for parts in zip(rows.cut(size), rounded.cut(size), strict=True):
+        total = jax.lax.scan(add, total, parts)[0]
     return total
 
 
 def _real(loss: Objective, u: np.ndarray, weak: np.ndarray, rows: Rows) -> np.ndarray:
-    """Directions among these, turned apart, in which rows move by more than rounding errors of their parts."""
+    """Directions among these, turned apart, in which rows move by more than rounding errors of theirs.
+
+    Of their cells: half of these, chosen by chance, are one unit in the last place larger for that.
+    """
     target = {name: loss.target[name] for name in ("model", "shape")}
+    more = np.random.default_rng(0).integers(2, size=rows.x.shape) * np.finfo(np.float64).eps
+    rounded = replace(rows, x=rows.x * (1 + more))
 
     def moved(axes: np.ndarray) -> np.ndarray:
         square = np.pad(axes, [(0, 0), (0, u.size - axes.shape[1])])  # of one shape, so that one program serves
-        found = np.asarray(_moved(jnp.asarray(u), jnp.asarray(square), loss.scale, loss.spec, rows, **target))
-        return found[: axes.shape[1], : axes.shape[1]]
+        data = jnp.asarray(u), jnp.asarray(square), loss.scale, loss.spec, rows, rounded
+        return np.asarray(_moved(*data, **target))[:, : axes.shape[1], : axes.shape[1]]
 
-    one_at_a_time, together = np.sqrt(np.diagonal(moved(np.eye(u.size)))), moved(weak)
+    one_at_a_time, together = np.sqrt(np.diagonal(moved(np.eye(u.size))[0])), moved(weak)
     if not (np.isfinite(one_at_a_time).all() and np.isfinite(together).all()):
         return weak[:, :0]
-    weak, squares = _turned(weak, together)
-    return weak[:, np.sqrt(np.maximum(squares, 0)) > REAL * (np.abs(weak).T @ one_at_a_time)]
+    turn, squares = _turned(together[0])
+    weak, by_rounding = weak @ turn, np.sqrt(np.diagonal(turn.T @ together[1] @ turn))
+    least = np.maximum(REAL * (np.abs(weak).T @ one_at_a_time), CLEAR * by_rounding)
+    return weak[:, np.sqrt(np.maximum(squares, 0)) > least]
 
 
-def _turned(axes: np.ndarray, square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Axes along which a form of them, A' M A, is diagonal, once each had length 1; and its values there."""
+def _turned(square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What turns axes so that a form of them is diagonal, once each had length 1; and its values there."""
     diagonal = np.abs(np.diagonal(square))
     width = np.divide(1, np.sqrt(diagonal), out=np.zeros(len(diagonal)), where=diagonal > 0)
     values, turned = np.linalg.eigh(width[:, None] * square * width)
-    return axes @ (width[:, None] * turned), values
+    return width[:, None] * turned, values
 
 
 def along_ridges(
@@ -79,7 +98,8 @@ def along_ridges(
         hessian = loss.hessian(u, np.pad(weak, [(0, 0), (0, u.size - count)]), curved)
         if not np.isfinite(hessian).all():
             return None, weak[:, :0]
-        weak, curvature = _turned(weak, hessian[:count, :count])
+        turn, curvature = _turned(hessian[:count, :count])
+        weak = weak @ turn
         if np.abs(curvature).min() > NARROWER * np.abs(curvature).max():
             break
     along = weak.T @ gradient

@@ -116,9 +116,7 @@ def content(value: Any, seen: dict[int, Any] | None = None) -> Hashable:
 def _of_class(value: type) -> dict[str, Any]:
     """Its methods and values, but for what Python or an enumeration notes there by itself."""
     kept = (FunctionType, partialmethod, staticmethod, classmethod, property, *PLAIN)
-    noted = {
-        name for name in vars(value) if name in LABELS or (_dunder(name) and not isinstance(vars(value)[name], kept))
-    }
+    noted = {name for name, one in vars(value).items() if _dunder(name) and not isinstance(one, kept)} | {*LABELS}
     if issubclass(value, Enum):
         noted |= {name for name in vars(value) if name.startswith("_") and name.endswith("_")}
     return {name: one for name, one in vars(value).items() if name not in noted}

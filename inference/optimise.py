@@ -302,9 +302,10 @@ def find_mode(
         if curved is not rows and (left_out > CLOSE or not ended):
             curved = rows
             continue
+        less = 0.0 if ended else 0.1 * _nothing(value)  # what rounding gains would go on for ever
         for size in 0.5 ** np.arange(1 if ended else 12):
             new_value, new_gradient = loss.at(u - size * step, rows)
-            if new_value < value or (ended and np.linalg.norm(new_gradient) < np.linalg.norm(gradient)):
+            if new_value < value - less or (ended and np.linalg.norm(new_gradient) < np.linalg.norm(gradient)):
                 u, value, gradient = u - size * step, new_value, new_gradient
                 break
         else:

@@ -40,9 +40,8 @@ def _moved(
     def add(total: tuple[Array, Array], blocks: tuple[Rows, Rows]) -> tuple[tuple[Array, Array], None]:
         one, other = (jax.lax.map(partial(along, block=block), axes.T, batch_size=16) for block in blocks)
         weights = jnp.abs(blocks[0].weights)  # of a few rows that stand for all, some may be negative
-        return tuple(
-            sum_ + (part * weights) @ part.T for sum_, part in zip(total, (one, other - one), strict=True)
-        ), None
+        more = tuple((part * weights) @ part.T for part in (one, other - one))
+        return jax.tree.map(jnp.add, total, more), None
 
     size, total = BLOCK * wider(), (jnp.zeros((axes.shape[1],) * 2),) * 2
     for parts in zip(rows.cut(size), rounded.cut(size), strict=True):

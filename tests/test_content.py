@@ -5,6 +5,7 @@ import datetime
 import enum
 import functools
 import re
+import weakref
 from collections import Counter, namedtuple
 from decimal import Decimal
 from fractions import Fraction
@@ -77,6 +78,19 @@ class Silent:
         return {}
 
 
+class Side(enum.Flag):
+    LEFT = 1
+    RIGHT = 2
+
+
+def shifted(by):
+    return lambda value: value + by
+
+
+def subtracted(by):
+    return lambda value: value - by
+
+
 def with_width(value, width):
     value.width = width
     return value
@@ -126,6 +140,9 @@ PAIRS = {
     "itemgetter": (itemgetter(0), itemgetter(1)),
     "compiled partial": (jax.jit(functools.partial(max, 1)), jax.jit(functools.partial(max, 2))),
     "mapped partial": (jax.vmap(functools.partial(max, 1)), jax.vmap(functools.partial(max, 2))),
+    "function that remembers": tuple(functools.cache(shifted(k)) for k in (1, 2)),
+    "function for arrays": tuple(np.frompyfunc(shifted(k), 1, 1) for k in (1, 2)),
+    "class": tuple(type("One", (), {"__level__": k}) for k in (1, 2)),
     "vectorised function": (np.vectorize(lambda x: x), np.vectorize(lambda x: x + 1)),
     "random numbers": (np.random.default_rng(1), np.random.default_rng(2)),
 }
@@ -151,10 +168,22 @@ def test_copies_are_the_same(name):
 
 def test_what_is_worked_out_later_is_no_difference():
     period, transform, frozen = pd.Period("2020"), transforms.ExpTransform(), stats.norm(0, 1)
-    before = content((period, transform, frozen))
+    before = content((period, transform, frozen, Side))
+    assert (Side.LEFT | Side.RIGHT).value == 3
     assert (str(period.freq), transform.inv(1.0), frozen.logpdf(0.0) < 0) == ("<YearEnd: month=12>", 0.0, True)
     frozen.rvs(3)
-    assert content((period, transform, frozen)) == before
+    assert content((period, transform, frozen, Side)) == before
+
+
+def test_code_that_is_replaced_and_what_a_weak_reference_leads_to():
+    """As IPython does where it reads a module again."""
+    function, point = shifted(1), with_width(Row(), 1)
+    reference = weakref.ref(point)
+    before = content(function), content(reference)
+    assert before == (content(function), content(reference))
+    function.__code__, point.width = subtracted(1).__code__, 2
+    assert content(function) != before[0]
+    assert content(reference) != before[1]
 
 
 def test_a_prior_of_ones_own_that_is_bound_anew():

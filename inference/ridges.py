@@ -17,7 +17,7 @@ from .structure import Structure
 from .target import lifted, row_log_likelihoods
 
 REAL = 1e-13  # of what parameters move rows by one at a time, that they move together: below it are rounding errors
-CLEAR = 30.0  # times as far as rounding errors of the cells move rows along a direction, they must move there
+CLEAR = 30.0  # times what rounding of cells makes of a direction, which rows must move by
 NARROWER = 0.03  # of the greatest curvature, below which the others drown in its rounding errors
 
 
@@ -50,13 +50,13 @@ def _moved(
 
 
 def _real(loss: Objective, u: np.ndarray, weak: np.ndarray, rows: Rows) -> np.ndarray:
-    """Directions among these, turned apart, in which rows move by more than rounding errors of theirs.
+    """Directions among these, turned apart, in which rows move by more than their own rounding makes of it.
 
-    Of their cells: half of these, chosen by chance, are one unit in the last place larger for that.
+    What rounding makes is seen where half of the cells, chosen by chance, are the next larger number.
     """
     target = {name: loss.target[name] for name in ("model", "shape")}
-    more = np.random.default_rng(0).integers(2, size=rows.x.shape) * np.finfo(np.float64).eps
-    rounded = replace(rows, x=rows.x * (1 + more))
+    last_place = np.random.default_rng(0).integers(2, size=rows.x.shape) * np.finfo(np.float64).eps
+    rounded = replace(rows, x=rows.x * (1 + last_place))
 
     def moved(axes: np.ndarray) -> np.ndarray:
         square = np.pad(axes, [(0, 0), (0, u.size - axes.shape[1])])  # of one shape, so that one program serves
@@ -67,8 +67,8 @@ def _real(loss: Objective, u: np.ndarray, weak: np.ndarray, rows: Rows) -> np.nd
     if not (np.isfinite(one_at_a_time).all() and np.isfinite(together).all()):
         return weak[:, :0]
     turn, squares = _turned(together[0])
-    weak, by_rounding = weak @ turn, np.sqrt(np.diagonal(turn.T @ together[1] @ turn))
-    least = np.maximum(REAL * (np.abs(weak).T @ one_at_a_time), CLEAR * by_rounding)
+    weak, by_rounding = weak @ turn, np.diagonal(turn.T @ together[1] @ turn)
+    least = np.maximum(REAL * (np.abs(weak).T @ one_at_a_time), CLEAR * np.sqrt(np.maximum(by_rounding, 0)))
     return weak[:, np.sqrt(np.maximum(squares, 0)) > least]
 
 

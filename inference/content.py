@@ -35,7 +35,7 @@ COMPUTED = cached_property, lazy_property
 REDUCING = "__reduce_ex__", "__reduce__", "__getstate__"
 # What draws random numbers is another after each; of NumPy's functions, one made of the user's may have any name.
 ALONE = random.Random, np.random.Generator, np.random.RandomState, np.random.BitGenerator, np.ufunc
-LABELS = ("__module__", "__qualname__", "__doc__", "__firstlineno__")  # of a class, of which nothing is computed
+NOTED = {"__module__", "__qualname__", "__doc__", "__firstlineno__"}  # of a class, by Python; no model reads them
 
 
 class _Same:
@@ -116,7 +116,7 @@ def content(value: Any, seen: dict[int, Any] | None = None) -> Hashable:
 def _of_class(value: type) -> dict[str, Any]:
     """Its methods and values, but for what Python or an enumeration notes there by itself."""
     kept = (FunctionType, partialmethod, staticmethod, classmethod, property, *PLAIN)
-    noted = {name for name, one in vars(value).items() if _dunder(name) and not isinstance(one, kept)} | {*LABELS}
+    noted = {name for name, one in vars(value).items() if _dunder(name) and not isinstance(one, kept)} | NOTED
     if issubclass(value, Enum):
         noted |= {name for name in vars(value) if name.startswith("_") and name.endswith("_")}
     return {name: one for name, one in vars(value).items() if name not in noted}

@@ -276,6 +276,7 @@ def find_mode(
     L-BFGS goes ahead where the Hessian is costly: of many parameters, or of more rows than ``few``, weighted ones that
     stand for all and whose Hessian preconditions it (subsampled Newton: Roosta-Khorasani and Mahoney 2019) and
     measures what is left, if it has curvature wherever the objective is steep. Gradients are always those of all rows.
+    Where Newton ends, directions with almost no curvature are followed among themselves, and Newton goes on from there.
     Raises NoMaximumError where the objective is not finite, where the gap stays open, or where it keeps rising along
     a direction in which it has no curvature (separable labels).
     """

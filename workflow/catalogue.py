@@ -102,7 +102,7 @@ def _variants(proofs: dict[str, Any], name: str) -> list[str]:
 
 def _commands(proofs: dict[str, Any], name: str) -> list[str]:
     """What measures its proof again, a command for each number of simulations."""
-    sizes: dict[tuple[int, int | None], list[str]] = {(SIMULATIONS, None): []}
+    sizes: dict[tuple[int, int | None], list[str]] = {}
     for variant in _variants(proofs, name) or [name]:
         told = proofs["calibration"].get(variant, {})
         known = told.get("nuts", {}).get("simulations", SIMULATIONS)
@@ -114,7 +114,6 @@ def _commands(proofs: dict[str, Any], name: str) -> list[str]:
         + (f" --hidden {hidden}" if hidden else "")
         + "`"
         for (known, hidden), variants in sizes.items()
-        if variants
     ]
 
 

@@ -13,8 +13,6 @@ CACHE = Path(__file__).parents[1] / ".pytest_cache"
 os.environ["XDG_CACHE_HOME"] = str(CACHE)
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(CACHE / "bayeszoo")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
-# Most programs of tests run once, on few rows: compiling them takes longer than running them without optimisation.
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
 
 import jax  # noqa: E402
 import matplotlib.font_manager  # noqa: E402, F401  it looks for fonts now, and says so on no test's stderr
@@ -83,5 +81,9 @@ class Recorder:
 
 
 def pytest_configure(config):
+    if config.option.markexpr == "not long":
+        # Most programs of these tests run once, on few rows: compiling them takes longer than running them without
+        # optimisation. JAX reads this when it compiles first.
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
     if config.getoption("record") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Recorder())

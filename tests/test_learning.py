@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
-from bayeszoo.inference import DataError, ModelError, learning_curve, map_estimate
+from bayeszoo.inference import DataError, ModelError, curves, learning_curve, map_estimate
 from bayeszoo.models import gaussian_naive_bayes, linear_regression, softmax_regression
 from bayeszoo.workflow import datasets
 from bayeszoo.workflow.cli import main
@@ -14,12 +14,17 @@ X, Y = PENGUINS[["bill_length_mm", "bill_depth_mm"]], PENGUINS["species"]
 MODELS = {"naive": gaussian_naive_bayes, "softmax": softmax_regression}
 
 
-def test_one_program_fits_what_map_estimate_does():
+def test_one_program_fits_what_map_estimate_does(monkeypatch):
     """The same training and test rows of one split; only the units of the priors are those of the whole table there."""
+    calls, fit_them = [], curves._each_split
+    monkeypatch.setattr(
+        curves, "_each_split", lambda *data, **more: calls.append(data[2].shape) or fit_them(*data, **more)
+    )
     curve = learning_curve(MODELS, X, Y, sizes=[30, 200], splits=3, seed=5)
     order = np.random.default_rng(5).permutation(len(X))
     test = order[len(X) - round(0.3 * len(X)) :]
     assert dict(curve.sizes) == {"model": 2, "size": 2, "split": 3}
+    assert calls == [(3, len(X))] * 4  # a model and size each, for all splits together
     for name, model in MODELS.items():
         fit = map_estimate(model, X.iloc[order[:200]], Y.iloc[order[:200]])
         log_p = fit.log_conditional(X.iloc[test], Y.iloc[test])

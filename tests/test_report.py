@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from bayeszoo.inference import laplace, map_estimate, mle, nuts, outliers
+from bayeszoo.inference import label_uncertainty, laplace, map_estimate, mle, nuts, outliers
+from bayeszoo.inference.progress import bar
 from bayeszoo.models import (
     categorical_naive_bayes,
     fixed_variance_mixture,
@@ -72,6 +73,13 @@ def test_the_pages_numbers_are_the_fits(fit, page):
     outliers = page[page.index("Outliers") :]
     assert re.search(r'<td class="number">(\d+)</td>', outliers).group(1) == str(least)
     assert "Priors, in the data" in page
+    unsure = int(label_uncertainty(fit, fit.x).total.values.argmax())
+    least_sure = page[page.index("Least sure rows") :]
+    assert re.search(r'<td class="number">(\d+)</td>', least_sure).group(1) == str(unsure)
+    draws = np.exp(fit.log_label_posterior(fit.x[[unsure]], draws=True)).sel(label="Adelie").values.ravel()
+    low, high = np.quantile(draws, [0.05, 0.95])
+    mean = np.exp(fit.log_label_posterior(fit.x[[unsure]]).sel(label="Adelie").item())
+    assert f"<td>{mean:.2f} ({low:.2f} to {high:.2f})</td>" in least_sure
 
 
 def line(n=60):
@@ -160,12 +168,15 @@ CASES = {
 }
 
 
+def page_of(case):
+    fitter, model, x, y, _ = CASES[case]
+    return report(fitter(model, x, y, **({} if fitter in (mle, map_estimate) else {"draws": 100, "chains": 2})))
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_sections_fit_the_model(case):
-    fitter, model, x, y, expected = CASES[case]
-    more = {} if fitter in (mle, map_estimate) else {"draws": 100, "chains": 2}
-    found = report(fitter(model, x, y, **more))
-    assert [words for words in expected if words not in found] == []
+    found = page_of(case)
+    assert [words for words in CASES[case][-1] if words not in found] == []
     assert len(found) < 5e6
     levels = [int(level) for level in re.findall(r"<h([1-6])[ >]", found)]
     assert levels[0] == 1
@@ -174,9 +185,12 @@ def test_sections_fit_the_model(case):
     assert "nan" not in re.sub(r"base64,[^\"]*", "", found).lower().replace("dominan", "")
 
 
-def test_a_regression_has_no_sections_on_labels():
+def test_a_regression_has_no_sections_on_labels(monkeypatch):
+    waits = []
+    monkeypatch.setattr("bayeszoo.workflow.report.bar", lambda items, desc: waits.append(desc) or bar(items, desc=desc))
     headings = re.findall("<h2>(.*?)</h2>", report(laplace(linear_regression, *line(), draws=100, chains=2)))
     assert headings == ["Model and data", "Verdict", "Parameters", "Posterior predictive", "Leave one out"]
+    assert waits == ["report"]
 
 
 def test_the_page_says_what_was_left_out_and_how_well_it_is_predicted(tmp_path, monkeypatch, capsys):
@@ -312,13 +326,22 @@ def luminance(colour):
     return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
 
 
+def check_contrast(colours, dark):
+    assert len(colours) > 3
+    for one in colours:
+        ink, paper = (luminance(one[part]) for part in ("ink", "paper"))
+        assert (max(ink, paper) + 0.05) / (min(ink, paper) + 0.05) >= 4.5, (dark, one)  # WCAG 2.2, 1.4.3
+    assert (luminance(colours[0]["paper"]) < 0.1) == dark
+
+
 @pytest.mark.skipif(BROWSER is None or shutil.which("chromedriver") is None, reason="no Chromium with its driver here")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-@pytest.mark.parametrize("width", [360, 1280])
-def test_a_browser_shows_it(page, tmp_path, width):
-    """No console errors, every picture there, and no sideways scrolling at phone and desk width."""
+@pytest.mark.parametrize("case", ["penguins", "a number", "ten labels of images"])
+def test_a_browser_shows_it(case, request, tmp_path):
+    """No console errors, every picture there, no sideways scrolling at phone and desk width, and contrast."""
     from selenium import webdriver
 
+    page = request.getfixturevalue("page") if case == "penguins" else page_of(case)
     file = tmp_path / "report.html"
     file.write_text(page, encoding="utf-8")
     options = webdriver.ChromeOptions()
@@ -329,31 +352,26 @@ def test_a_browser_shows_it(page, tmp_path, width):
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
     try:
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
-        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        driver.get(file.as_uri())
-        assert driver.get_log("browser") == []
-        shown = driver.execute_script(
-            "return Array.from(document.images, i => [i.complete, i.naturalWidth, i.getBoundingClientRect().right])"
-        )
-        assert len(shown) >= 12
-        assert all(complete and wide > 0 and right <= width for complete, wide, right in shown)
-        assert driver.execute_script("return document.documentElement.scrollWidth") <= width
-        for scheme, media in (("light", "screen"), ("dark", "screen"), ("dark", "print")):
-            features = [{"name": "prefers-color-scheme", "value": scheme}]
-            driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
-            colours = driver.execute_script(COLOURS)
-            assert len(colours) > 3
-            for one in colours:
-                ink, paper = (luminance(one[part]) for part in ("ink", "paper"))
-                contrast = (max(ink, paper) + 0.05) / (min(ink, paper) + 0.05)
-                assert contrast >= 4.5, (scheme, media, one)  # WCAG 2.2, 1.4.3
-            dark = luminance(colours[0]["paper"]) < 0.1
-            assert dark == (scheme == "dark" and media == "screen")
-        kept = os.environ.get("BAYESZOO_SCREENSHOTS")
-        if kept:
-            Path(kept).mkdir(parents=True, exist_ok=True)
-            whole = driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True})
-            (Path(kept) / f"report-{width}.png").write_bytes(base64.b64decode(whole["data"]))
+        for width in (360, 1280):
+            size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+            driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+            driver.get(file.as_uri())
+            assert driver.get_log("browser") == []
+            shown = driver.execute_script(
+                "return Array.from(document.images, i => [i.complete, i.naturalWidth, i.getBoundingClientRect().right])"
+            )
+            assert len(shown) == page.count("<img ") > 4
+            assert all(complete and wide > 0 and right <= width for complete, wide, right in shown)
+            assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+            for scheme, media in (("dark", "print"), ("dark", "screen"), ("light", "screen")):
+                features = [{"name": "prefers-color-scheme", "value": scheme}]
+                driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
+                check_contrast(driver.execute_script(COLOURS), dark=scheme == "dark" and media == "screen")
+            kept = os.environ.get("BAYESZOO_SCREENSHOTS")
+            if kept:
+                Path(kept).mkdir(parents=True, exist_ok=True)
+                whole = driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True})
+                picture = Path(kept) / f"report-{case.replace(' ', '-')}-{width}.png"
+                picture.write_bytes(base64.b64decode(whole["data"]))
     finally:
         driver.quit()

@@ -67,8 +67,9 @@ def content(value: Any, seen: dict[int, Any] | None = None) -> Hashable:
     if id(value) in seen:
         return "seen", list(seen).index(id(value))
     if inspect.ismodule(value) or _of_a_library(value):
-        # Of functions that a library makes, each is another, as its closure is the user's.
-        own = value if inspect.isfunction(value) and value.__closure__ else getattr(value, "__qualname__", None)
+        # Of functions that a library makes, each is another, as its closure is the user's; as may be what it wraps.
+        made = inspect.isfunction(value) and value.__closure__
+        own = (value, content(vars(value).get("__wrapped__"), seen)) if made else getattr(value, "__qualname__", None)
         return kind.__name__, getattr(value, "__name__", None), getattr(value, "__module__", None), own
     seen[id(value)] = value
     if isinstance(value, type):  # its methods and values, those of its bases, too
@@ -103,9 +104,7 @@ def content(value: Any, seen: dict[int, Any] | None = None) -> Hashable:
             return kind, array.dtype.str, array.shape, array.tobytes(), names
         return kind, array.shape, tuple(content(one, seen) for one in array.ravel()), names
     if inspect.isfunction(value):
-        read = _names(value.__code__)[1]
-        held = {name: one for name, one in vars(value).items() if name in read or name == "__wrapped__"}
-        given = value.__defaults__, value.__kwdefaults__, held
+        given = value.__defaults__, value.__kwdefaults__, vars(value)
         code = value.__code__  # which is replaced where a notebook reads a module again
         return value, code, content(_outside(value), seen), content(given, seen)
     if inspect.ismethod(value):

@@ -61,7 +61,10 @@ def learning_curve(
     most = len(codes) - round(TESTED * len(codes))
     least = 2 * len(labels)
     if most <= least:
-        raise DataError(f"a learning curve needs more than {least} rows to train on, of which a split has {most}.")
+        raise DataError(
+            f"a learning curve needs more than {least} rows to train on, two of each of the {len(labels)} labels of y, "
+            f"and a split has {most}; a y of numbers has no labels, and no such curve."
+        )
     if sizes is None:
         sizes = np.unique(np.geomspace(least, most, 10).round().astype(int)).tolist()
     sizes = [whole(n, "a size", 1) for n in sizes]

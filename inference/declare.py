@@ -14,6 +14,10 @@ from ..models.spec import NUMBER, Spec
 from .content import content
 from .errors import ModelError
 
+# What a model read after it ran -> before, where it noted something itself: a memo, a count, what a library's object
+# works out when it is asked. By their hashes, as either may be large.
+_BY_ITSELF: dict[int, int] = {}
+
 
 class Constant:
     """A copy of a hyperparameter of any kind; equal where the content is."""
@@ -57,7 +61,7 @@ class Declared:
 
         Raises ModelError as ``refuse_changed`` does.
         """
-        self.refuse_changed()
+        before = self.refuse_changed()
         parameters = inspect.signature(self.function).parameters
         keywords = self.hyperparameters
         if "spec" in parameters:
@@ -72,15 +76,24 @@ class Declared:
         if by_name:  # an argument with a default is a hyperparameter then
             free = [p for p in free if p.default is p.empty]
         others = [value for name, value in data.items() if name not in by_name]
-        return self.function(**keywords, **{p.name: value for p, value in zip(free, others, strict=False)})
+        try:
+            return self.function(**keywords, **{p.name: value for p, value in zip(free, others, strict=False)})
+        finally:
+            after = hash(content(self.function))
+            if after != before:
+                _BY_ITSELF.setdefault(after, before)
 
-    def refuse_changed(self) -> None:
-        """Raise ModelError where the function reads other values now.
+    def refuse_changed(self) -> int:
+        """The hash of what the function reads; ModelError where that are other values now, but by its own doing.
 
         Programs that were compiled go on with the old ones, and one answer would not go with another.
         """
-        if content(self.function) != self.reads or any(constant.changed for _, constant in self.keywords):
+        now = content(self.function)
+        if (now != self.reads and not _led_to(hash(now), hash(self.reads))) or any(
+            constant.changed for _, constant in self.keywords
+        ):
             raise ModelError(f"what {self.name} reads from outside has changed since it was fitted; fit it again.")
+        return hash(now)
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
@@ -100,6 +113,15 @@ class Declared:
     @property
     def name(self) -> str:
         return getattr(self.function, "__name__", type(self.function).__name__)
+
+
+def _led_to(now: int, then: int) -> bool:
+    """Whether runs of models alone lead from what was read then to what is read now."""
+    passed: set[int] = set()
+    while now != then and now in _BY_ITSELF and now not in passed:
+        passed.add(now)
+        now = _BY_ITSELF[now]
+    return now == then
 
 
 def declare(model: Callable) -> Declared:

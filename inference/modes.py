@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from .problem import Problem
 
 LABELINGS = 10, 30  # climbs from pretended labelings: at least, and at most where the best one's end was met but once
-DRAWS = 2, 4  # climbs from the prior, likewise
+DRAWS = 2, 5  # climbs from the prior, likewise
+LOOKED = 32  # draws of the prior of which none may lie higher than where climbs ended
 FEW = 3_000  # rows with a known label, and as many without, on which the climbs from all starts are made at least
 EACH = 100  # of those with a known label for each parameter, as of a few the mode may be anywhere: labels are separable
 SAME = 0.1  # nats between the ends of two climbs that count as one mode
@@ -56,11 +57,14 @@ def search(
     target = {"prior": prior, "jacobian": jacobian, **problem.keywords}
     draws = problem.prior_draws(seed)
     scale = prior_scale(draws)
-    starts = _prior_starts(draws)
     few, part = few_rows(problem)
+
+    def height(vector: np.ndarray) -> float:
+        return value_at(vector, scale, problem.spec, few, **target)
+
     if not prior:
-        check_effect(starts[0], scale, problem.spec, (few, problem.rows), **target)
-    numbered = enumerate(starts)
+        check_effect(_by_the_centre(draws), scale, problem.spec, (few, problem.rows), **target)
+    numbered = enumerate(_prior_starts(draws, height))
     least, most = (DRAWS[1], DRAWS[1]) if every else DRAWS
     hidden = problem.rows.y.shape[0] < problem.rows.x.shape[0]
     if hidden:
@@ -72,7 +76,10 @@ def search(
         if number not in climbs:
             climbs[number] = climb(start, scale, problem.spec, few, enough=part * SAME / 100, **target)
         values.append(climbs[number][1])
-        if len(values) >= least and sum(value > max(values) - part * SAME for value in values) > 1:
+        top = max(values)
+        met_again = sum(value > top - part * SAME for value in values) > 1
+        looked = hidden or len(values) > DRAWS[0]  # as the third start is the highest draw
+        if len(values) >= least and met_again and (looked or max(map(height, draws[:LOOKED])) <= top):
             break
     alike = (np.inf, part * TWINS) if hidden else (CLOSE_BY * scale, part * SAME)
     ends = _different(list(climbs.values()), *alike)
@@ -246,11 +253,23 @@ def prior_scale(draws: np.ndarray) -> np.ndarray:
     return np.where(high > low, (high - low) / 1.349, 1.0)
 
 
-def _prior_starts(draws: np.ndarray) -> list[np.ndarray]:
-    """The prior's centre, but for a step that breaks ties, two draws and, as a sign may be free, one's mirror image."""
+def _by_the_centre(draws: np.ndarray) -> np.ndarray:
+    """The prior's centre, but for a step that breaks ties."""
+    return np.median(draws, axis=0) + 0.1 * (draws[0] - draws.mean(axis=0))
+
+
+def _prior_starts(draws: np.ndarray, height: Callable[[np.ndarray], float]) -> Iterator[np.ndarray]:
+    """The prior's centre, a draw, the highest of all draws or 0, and, as a sign may be free, mirror images of the two.
+
+    Of a wave, say, most draws lead to a local maximum, and of a wide prior to nowhere; one of many is near the best.
+    """
     centre = np.median(draws, axis=0)
-    near = centre + 0.1 * (draws[0] - draws.mean(axis=0))
-    return [near, draws[1], 2 * centre - draws[1], draws[2]]
+    yield _by_the_centre(draws)
+    yield draws[1]
+    highest = max([0 * centre, *draws], key=height)
+    yield highest
+    yield 2 * centre - draws[1]
+    yield 2 * centre - highest
 
 
 def _pretended(

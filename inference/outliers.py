@@ -29,12 +29,17 @@ def outliers(fit: "Fit", x: Any, *, held_out: Any = None, seed: int = 0) -> xr.D
     """
     needs_joint(fit, "outliers, P(x)")
     values = rows_of(fit, x)
+    return improbable(fit, values, log_marginal(fit, values).values, held_out=held_out, seed=seed)
+
+
+def improbable(fit: "Fit", values: np.ndarray, score: np.ndarray, *, held_out: Any, seed: int = 0) -> xr.Dataset:
+    """``outliers`` of rows whose log P(x_i) is ``score``, as where a row of the fit was left out of it."""
     if held_out is None:
         own = generate(fit, GENERATED, seed=seed)
         reference = read_x(own.to_pandas()[list(fit.schema.columns)], fit.schema)[0]
     else:
         reference = rows_of(fit, held_out)
-    score, tail = log_marginal(fit, values).values, np.empty(len(values))
+    tail = np.empty(len(values))
     seen, of = np.unique(~np.isnan(values), axis=0, return_inverse=True)
     for pattern, features in enumerate(seen):
         mine, whole = of == pattern, ~np.isnan(reference[:, features]).any(axis=1)

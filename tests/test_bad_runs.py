@@ -75,6 +75,12 @@ def empty(name):
     return lambda run: (run / name).write_bytes(b"")
 
 
+def other_rows(run):
+    with np.load(run / "rows.npz") as stored:
+        arrays = dict(stored)
+    np.savez(run / "rows.npz", **{**arrays, "x": 2 * arrays["x"]})
+
+
 def half_written(run):
     """What a first save leaves behind if it is killed: files in a folder of their own, and none in their place."""
     beside = run / ".writing-abc"
@@ -92,6 +98,7 @@ DAMAGES = {
     "version 99": (edit(CURRENT, '"version": 99'), f"was written in format 99, this reads {store.VERSION}"),
     "no version": (edit(CURRENT, '"edition": 1'), "is damaged (no 'version')"),
     "a list": (lambda run: (run / "fit.json").write_text("[]"), "is damaged"),
+    "other rows": (other_rows, "rows.npz holds the rows of another fit"),
     "half-written": (half_written, "is no run folder; make one with"),
 }
 
@@ -138,8 +145,9 @@ def test_what_an_interrupted_save_leaves_beside_a_whole_run_does_no_harm(runs, t
 
 
 def test_files_of_two_fits_are_no_run(runs, tmp_path, monkeypatch):
-    """Interrupted between its files, a save leaves no folder that reads as a run."""
+    """Interrupted between its files, a save leaves no folder that reads as a run, and no report of the earlier fit."""
     shutil.copytree(runs / "point", tmp_path / "run")
+    (tmp_path / "run" / "report.html").write_text("of the earlier fit")
     moved, replace = [], Path.replace
 
     def interrupt(path, target):
@@ -152,6 +160,7 @@ def test_files_of_two_fits_are_no_run(runs, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         store.save(mle(gaussian_naive_bayes, X + 5, LABELS), tmp_path / "run")
     assert moved == ["posterior.nc"]
+    assert not (tmp_path / "run" / "report.html").exists()
     with pytest.raises(DataError, match=r"no fit\.json"):
         store.load(tmp_path / "run")
 

@@ -1,6 +1,7 @@
 """Fits side by side: joint and conditional models on log P(y | x), each row left out."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,8 +9,9 @@ import pytest
 from bayeszoo.inference import DataError, laplace, mle, nuts, svi
 from bayeszoo.models import gaussian_naive_bayes, linear_regression, quadratic_discriminant, softmax_regression
 from bayeszoo.workflow.compare import compare, left_out
-from bayeszoo.workflow.left_out import loo, own_label_posterior, smoothed_weights
+from bayeszoo.workflow.left_out import left_out_log_marginal, loo, own_label_posterior, smoothed_weights
 from bayeszoo.workflow.report import report
+from bayeszoo.workflow.verdict import check
 from scipy import stats
 from sklearn.datasets import load_iris
 
@@ -24,12 +26,19 @@ PEERS = {"joint": laplace(gaussian_naive_bayes, X, Y), "conditional": laplace(so
 
 @pytest.mark.parametrize("model", [gaussian_naive_bayes, softmax_regression])
 def test_a_row_that_is_left_out_is_as_if_it_had_not_been_fitted(model):
-    """log P(y_i | x_i) by 40 fits without row i, against one fit reweighted: 0.03 nats a row, 4,000 draws."""
+    """log P(y_i | x_i) and log P(x_i) by 40 fits without row i, against one fit reweighted: 0.03 nats, 4,000 draws."""
     fit = laplace(model, X, Y)
-    again = []
+    again, of_x = [], []
     for i in range(N):
-        rest = np.arange(N) != i
-        again.append(float(laplace(model, X[rest], Y[rest]).log_conditional(X.iloc[[i]], Y.iloc[[i]])[0]))
+        rest, row = np.arange(N) != i, X.iloc[[i]]
+        other = laplace(model, X[rest], Y[rest])
+        again.append(float(other.log_conditional(row, Y.iloc[[i]])[0]))
+        of_x += [float(other.log_marginal(row)[0])] if fit.shape.generative else []
+    if of_x:
+        found = left_out_log_marginal(fit, smoothed_weights(fit.to_arviz())[0])
+        np.testing.assert_allclose(found.mean(), np.mean(of_x), atol=0.03)
+        assert np.mean(fit.log_marginal(X)) > np.mean(of_x) + 0.1  # which the fit has seen
+        assert stats.pearsonr(found, of_x).statistic > 0.98
     found = left_out(fit)
     np.testing.assert_allclose(found.elpd_i.values.mean(), np.mean(again), atol=0.03)
     assert stats.pearsonr(found.elpd_i.values, again).statistic > 0.98
@@ -42,6 +51,21 @@ def test_models_that_declare_x_and_that_do_not_are_on_equal_terms():
     assert table["weight"].sum() == pytest.approx(1.0, abs=0.02)
     assert table["elpd"].max() < 0
     assert table["elpd"].min() > N * np.log(0.4)  # better than a coin, all of them: log P(y | x), not log P(x, y)
+
+
+def test_a_sampler_that_stood_still_is_said():
+    """Many draws are one and the same: what is left out has no tail."""
+    line = nuts(linear_regression, X[["u"]], X["v"], draws=500, chains=2)
+    params = {name: np.array(value) for name, value in line.params.items()}
+    for value in params.values():
+        value[0, :150] = value[0, 0]
+    still = replace(line, params=params)
+    told = check(still).set_index("name")
+    assert not told.loc["rows left out", "passed"]
+    assert "the sampler stood still at one draw" in told.loc["rows left out", "advice"]
+    assert "the sampler stood still" in report(still)
+    with pytest.raises(DataError, match="the sampler of still stood still at one draw"):
+        compare({"line": line, "still": still})
 
 
 def test_what_cannot_be_compared_is_said():

@@ -17,6 +17,7 @@ from bayeszoo.inference import (
     outliers,
     reject,
 )
+from bayeszoo.inference.decisions import accuracy_coverage_of, cost_of_error_on
 from bayeszoo.models import gaussian_naive_bayes, linear_regression, softmax_regression
 from scipy import stats
 
@@ -54,6 +55,9 @@ def test_the_cheapest_action_is_chosen():
         ({"cat": {"feed": 0.0}, "dog": {"run": 1.0}}, "label 'dog' has costs of run, but feed are the actions"),
         ({"cat": {"feed": 0.0}, "dog": {"feed": None}}, "cost of 'feed' where the label is 'dog' is None"),
         ([[0, 1], [1, 0]], "a frame with a row a label and a column an action"),
+        ({"cat": {}, "dog": {}}, "a column for each action, got none"),
+        (pd.DataFrame({"feed": [0, 1, 2]}, index=["cat", "dog", "cat"]), "a row for each label, got two of 'cat'"),
+        (pd.DataFrame({"feed": ["1", "x"]}, index=["cat", "dog"]), "where the label is 'dog' is 'x'; give a number"),
     ],
 )
 def test_costs_that_are_none_are_said(cost, said):
@@ -87,6 +91,16 @@ def test_a_cost_holds_its_error_rate():
         cost_of_error(POINT, NEW, TRUTH, error=-0.1)
     with pytest.raises(QueryError, match="no cost has an error rate of 0 on these rows"):
         cost_of_error(mle(gaussian_naive_bayes, X, Y), X[:2], ["dog", "cat"] if P[0, 0] > 2 else Y[:2][::-1], error=0)
+
+
+@pytest.mark.parametrize(("rows", "error"), [(20, 0.05), (100, 0.01), (50, 0.02), (10, 0.1)])
+def test_one_wrong_row_is_just_its_share(rows, error):
+    """1 - 0.95 is more than 0.05 in float64, by a rounding error."""
+    p = np.linspace(0.99, 0.51, rows)
+    codes = np.zeros(rows, dtype=int)
+    codes[rows // 2] = 1
+    curve = accuracy_coverage_of(np.column_stack([p, 1 - p]), codes)
+    assert cost_of_error_on(curve, error=error) == pytest.approx(0.49)
 
 
 def test_uncertainty_adds_up_and_ends_with_the_rows():

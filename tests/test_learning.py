@@ -7,7 +7,7 @@ from bayeszoo.inference import DataError, ModelError, curves, learning_curve, ma
 from bayeszoo.models import gaussian_naive_bayes, linear_regression, softmax_regression
 from bayeszoo.workflow import datasets
 from bayeszoo.workflow.cli import main
-from bayeszoo.workflow.learning import crossing, plot_learning_curve
+from bayeszoo.workflow.learning import crossing, overtaking, plot_learning_curve
 
 PENGUINS = datasets.load("penguins").dropna().reset_index(drop=True)
 X, Y = PENGUINS[["bill_length_mm", "bill_depth_mm"]], PENGUINS["species"]
@@ -74,10 +74,15 @@ def test_the_crossing_is_where_the_curves_cross():
     assert sure == 1.0
     assert crossing(known([0.3, 0.2, 0.1], [0.5, 0.3, 0.2]))[3] == 0.0
     assert np.isnan(crossing(known([0.3, 0.2, 0.1], [0.2, 0.1, 0.05]))[0])
+    assert overtaking(known([0.3, 0.2, 0.2], [0.5, 0.3, 0.1])).startswith("b overtakes a at 31")
+    assert "b overtakes a nowhere for sure" in overtaking(known([0.3, 0.2, 0.1], [0.5, 0.3, 0.2]))
+    assert "nowhere, as it is better from the fewest" in overtaking(known([0.3, 0.2, 0.1], [0.2, 0.1, 0.05]))
 
 
 def test_what_has_no_curve_is_said():
-    with pytest.raises(DataError, match="more than 6 rows to train on, of which a split has 4"):
+    with pytest.raises(
+        DataError, match="more than 6 rows to train on, two of each of the 3 labels of y, and a split has 4"
+    ):
         learning_curve(MODELS, X[::60], Y[::60])
     with pytest.raises(DataError, match="fewer than the 900 of the largest size"):
         learning_curve(MODELS, X, Y, sizes=[10, 900])

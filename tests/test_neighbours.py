@@ -46,6 +46,13 @@ def test_the_verdict_hears_what_x_tells(model, x, y, passes):
     assert passes or one.value == 0.001  # the least of 1,000
 
 
+def test_errors_that_are_too_wide_or_off_are_not_alike_for_that():
+    """Of 200 places, which say nothing of x; of 40 such tables, more than 4 below 0.05 has probability 0.05."""
+    rng = np.random.default_rng(5)
+    found = [p_of_scores(rng.normal(size=(200, 2)), -0.6 + 2.4 * rng.standard_t(5, size=200)) for _ in range(40)]
+    assert np.sum(np.array(found) < 0.05) <= 4
+
+
 SLANTED = 0.7 * PLANE[:, :1] * np.where(SIDES == 1, 1, -1)[:, None] + np.sqrt(0.51) * PLANE[:, 1:]
 CLUSTERS = np.column_stack([PLANE[:, 0] + 5 * SIDES, SLANTED])
 JOINT = {

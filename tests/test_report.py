@@ -203,13 +203,16 @@ def test_the_page_says_what_was_left_out_and_how_well_it_is_predicted(tmp_path, 
     run = tmp_path / "run"
     code, said = ask("fit", "gaussian_naive_bayes", "penguins", "--target", "species", "--by", "mle", "--out", str(run))
     assert code == 0
-    score = next(line for line in said.out.splitlines() if line.startswith("held-out 69 rows: log loss"))
+    score = next(line for line in said.out.splitlines() if line.startswith("held-out 69 rows: accuracy"))
     note = next(line for line in said.out.splitlines() if line.startswith("note: ")).removeprefix("note: ")
     assert ask("report", str(run), "--force")[0] == 0
     page = html.unescape((run / "report.html").read_text())
-    assert score in page
+    assert f"It predicts what it has not seen better than one that knows no x: {score}." in page
     assert note in page
-    assert "how rarely one of 69 held-out rows is as improbable" in page
+    assert (
+        "which the fit has seen, so that tails are too great; tail: how rarely one of 69 held-out rows is as improbable"
+        in page
+    )
     held = np.load(run / "rows.npz")["held"]
     least = outliers(store.load(run), store.load(run).x, held_out=held).tail_probability.values.min()
     assert f"{least:.4g}" in page[page.index("held-out rows is as improbable") :]
@@ -217,6 +220,10 @@ def test_the_page_says_what_was_left_out_and_how_well_it_is_predicted(tmp_path, 
     code, said = ask("report", str(run), "--force")
     assert code == 2
     assert "is damaged (" in said.err
+    (run / "held_out.json").write_text('{"accuracy": 1}')
+    code, said = ask("report", str(run), "--force")
+    assert code == 2
+    assert "held_out.json does not say of how many rows" in said.err
     assert html.unescape((run / "report.html").read_text()) == page
 
 

@@ -191,9 +191,9 @@ def test_labels_at_an_error_rate(monkeypatch, capsys, run):
     table, said = ask(monkeypatch, capsys, *words)
     named = (table["kind"] != "").to_numpy()
     assert np.mean(table["kind"][named] != new["kind"][named]) <= 0.05
-    assert (
-        f"--reject {cost_of_error(fit, new, new['kind'], error=0.05):.4g}: of rows held out that keep a label" in said
-    )
+    kept, wrong = named.sum(), np.sum(table["kind"][named] != new["kind"][named])
+    cost = cost_of_error(fit, new, new["kind"], error=0.05)
+    assert f"--reject {cost:.4g}: {kept} of {len(new)} rows held out keep a label, of which {wrong} are wrong" in said
 
 
 def test_labels_at_a_cost_and_under_other_frequencies(monkeypatch, capsys, run):

@@ -84,7 +84,7 @@ def fit(
     )
     folder = out or Path("runs") / f"{zoo.__name__}-{Path(data).stem}"
     store.check_folder(folder)
-    for name in (*store.FILES, store.MODEL, store.SCORE, *WRITTEN, "plots"):
+    for name in (*store.FILES, store.MODEL, store.SCORE, *store.WRITTEN, "plots"):
         runs.refuse_to_replace(folder / name, force)
     y, notes = rows.y, [*rows.notes]
     if labels is not None:
@@ -107,9 +107,6 @@ def fit(
         typer.echo(held_out(origin.score))
     _write_beside(result, tree, folder, origin, seed=seed, plots=not no_plots, report=not no_report)
     typer.echo(f"written to {folder}")
-
-
-WRITTEN = ("generated.csv", "report.html")  # beside the run's own files
 
 
 def _save(fit: Any, folder: Path, origin: Any, held: Any) -> tuple[Any, Any]:
@@ -141,8 +138,6 @@ def _write_beside(fit: Any, tree: Any, folder: Path, origin: Any, *, seed: int, 
     matplotlib.use("agg")
     from .plots import remove_plots, save_plots
 
-    for name in WRITTEN:
-        (folder / name).unlink(missing_ok=True)
     remove_plots(folder / "plots")
     if fit.shape.generative and fit.shape.classes:
         rows = fit.generate(100, label=list(fit.label_coordinate.tolist()), seed=seed)
@@ -233,16 +228,14 @@ def learning(
     import matplotlib
 
     matplotlib.use("agg")
-    from .learning import PAIR, crossing, plot_learning_curve
+    from .learning import PAIR, overtaking, plot_learning_curve
 
     curve = learning_curve(PAIR, x, y, splits=splits, seed=seed)
 
     for measure in ("error", "log_loss"):
         table = curve[measure].mean("split").to_pandas().T
         typer.echo(f"{measure.replace('_', ' ')}, mean of {splits} splits\n{table.round(4).to_string()}")
-        middle, low, high, sure = crossing(curve, measure)
-        where = f"at {middle:.0f} rows (90 %: {low:.0f} to {high:.0f})" if sure >= 0.5 else "nowhere for sure"
-        typer.echo(f"softmax regression overtakes naive Bayes {where}; in {sure:.0%} of resamples it does\n")
+        typer.echo(f"{overtaking(curve, measure)}\n")
     plot_learning_curve(curve, f"{data}, {target}").savefig(file, dpi=100)
     typer.echo(f"written to {file}")
 

@@ -44,7 +44,13 @@ def compare(fits: Mapping[str, "Fit"]) -> pd.DataFrame:
             )
         if not _same_rows(one, fit):
             raise DataError(f"{first} and {name} were fitted to other rows; fit them to the same table and --holdout.")
-    return arviz_stats.compare({name: left_out(fit) for name, fit in fits.items()}, round_to="none")
+    cases = {name: Case(fit, fit.to_arviz()) for name, fit in fits.items()}
+    for name, case in cases.items():
+        if case.stands_still:
+            raise DataError(
+                f"the sampler of {name} stood still at one draw, so that no row can be left out; run longer."
+            )
+    return arviz_stats.compare({name: left_out(fits[name], case) for name, case in cases.items()}, round_to="none")
 
 
 def question(fit: "Fit") -> str:

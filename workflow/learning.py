@@ -50,6 +50,18 @@ def crossing(curve: xr.Dataset, measure: str = "error", *, seed: int = 0) -> tup
     return float(middle), float(low), float(high), len(found) / RESAMPLES
 
 
+def overtaking(curve: xr.Dataset, measure: str = "error") -> str:
+    """A sentence on where the second model's curve falls below the first's, by ``crossing``."""
+    first, second = curve.model.values[:2]
+    middle, low, high, sure = crossing(curve, measure)
+    mean = curve[measure].mean("split")
+    if np.all(mean.sel(model=second) < mean.sel(model=first)):
+        where = "nowhere, as it is better from the fewest rows on"
+    else:
+        where = f"at {middle:.0f} rows (90 %: {low:.0f} to {high:.0f})" if sure >= 0.5 else "nowhere for sure"
+    return f"{second} overtakes {first} {where}; in {sure:.0%} of resamples it does"
+
+
 def plot_learning_curve(curve: xr.Dataset, title: str = "") -> Figure:
     """Error and log loss against rows, a colour a model: means over splits, with bands of two standard errors."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6))

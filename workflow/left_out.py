@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import jax
 import numpy as np
 import xarray as xr
-from scipy.special import softmax
+from scipy.special import logsumexp, softmax
 from scipy.stats import norm
 
 from ..inference.blocks import in_blocks
@@ -20,7 +20,7 @@ from ..inference.decisions import label_uncertainty
 from ..inference.densities import each_draw
 from ..inference.generate import draw_x
 from ..inference.problem import PROPOSAL
-from ..inference.queries import ask, log_joint, log_label_posterior
+from ..inference.queries import ask, log_joint, log_label_posterior, log_marginal
 from .store import WHOLE, Origin
 
 if TYPE_CHECKING:
@@ -98,6 +98,17 @@ def left_out_label_posterior(fit: "Fit", weights: np.ndarray) -> np.ndarray:
     return answer / answer.sum(axis=1, keepdims=True)
 
 
+def left_out_log_marginal(fit: "Fit", weights: np.ndarray) -> np.ndarray:
+    """log P(x_i | all rows but i), (rows,), by the same weights."""
+    rows, answer = len(fit.x), np.empty(len(fit.x))
+    size = max(1, CELLS // (weights.shape[0] * (fit.shape.classes or 1)))
+    for start in range(0, rows, size):
+        part = slice(start, start + size)
+        log_p = log_marginal(fit, fit.x[part], draws=True).stack(s=("chain", "draw")).transpose("s", "row").values
+        answer[part] = logsumexp(log_p, axis=0, b=weights[:, part])
+    return answer
+
+
 def pit_of_labels(fit: "Fit", probability: np.ndarray) -> np.ndarray | None:
     """The place of each row's label among the less probable ones, a random part of its own probability added.
 
@@ -153,8 +164,17 @@ class Case:
 
     @property
     def leaves_out(self) -> bool:
-        """Whether there are draws, and the log-likelihood of each row at these."""
-        return "log_likelihood" in self.tree and not self.point
+        """Whether there are draws that moved, and the log-likelihood of each row at these."""
+        return "log_likelihood" in self.tree and not self.point and not self.stands_still
+
+    @cached_property
+    def stands_still(self) -> bool:
+        """Whether one draw is there so often that weights have no tail to be smoothed: the sampler did not move."""
+        if "log_likelihood" not in self.tree or self.point:
+            return False
+        times = np.unique(one_over_weights(self.tree).sum("row"), return_counts=True)[1].max()
+        draws = np.prod(self.fit.draws_shape)
+        return bool(times >= min(draws / 5, 3 * draws**0.5))
 
     @cached_property
     def weights(self) -> tuple[np.ndarray, np.ndarray]:

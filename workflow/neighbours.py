@@ -1,9 +1,9 @@
 """What rows that are near one another in x say: whether they err alike, and whether real ones are told from generated.
 
-Moran's statistic (1950) over pairs of neighbours: where the model is right, errors of rows left out have mean 0 and,
-but for the little that the same posterior makes them share, do not go together, however near the rows are. How large
-it is then is found by errors that are drawn as the model says (Besag and Diggle 1977), not from a normal's tail, which
-a few rare errors do not have.
+Moran's statistic (1950) over pairs of neighbours: where the model is right, errors of rows left out do not go together,
+but for the little that the same posterior makes them share, however near the rows are. How large it is then is found by
+the same errors in other orders, or by labels that are drawn as the model says (Besag and Diggle 1977), not from a
+normal's tail, which a few rare errors do not have.
 
 Rows that a right model generates lie among real ones as if they were real (Schilling 1986; Henze 1988).
 """
@@ -20,14 +20,14 @@ AROUND = 10  # rows around each, real or generated, whose kind is counted
 
 
 def p_of_scores(x: np.ndarray, scores: np.ndarray) -> float:
-    """The chance that sum_ij z_i z_j over pairs of neighbours is as large as it is, or larger.
+    """The chance that sum_ij (z_i - mean z) (z_j - mean z) over pairs of neighbours is as large as it is, or larger.
 
-    scores: z_i, standard normal and independent where the model is right, (rows,). x: (rows, features), NaN where
-    missing.
+    It is that among orders of the scores: whether all are too large, or too wide, others ask. scores: z_i, (rows,).
+    x: (rows, features), NaN where missing.
     """
     rows, i, j = _pairs(x)
-    z, rng = scores[rows], np.random.default_rng(1)
-    drawn = (rng.normal(size=len(z)) for _ in range(TIMES))
+    z, rng = scores[rows] - scores[rows].mean(), np.random.default_rng(1)
+    drawn = (rng.permutation(z) for _ in range(TIMES))
     return _rank(lambda z: np.sum(z[i] * z[j]), z, drawn)
 
 

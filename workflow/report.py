@@ -13,14 +13,14 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ..inference.outliers import outliers
+from ..inference.outliers import improbable
 from ..inference.progress import bar
 from . import label_plots, plots
 from .catalogue import answers
 from .compare import left_out, question
 from .diagram import diagram
 from .formula import formula
-from .left_out import Case
+from .left_out import Case, left_out_log_marginal
 from .page import Part, picture
 from .report_decisions import decisions
 from .store import WHOLE, Origin
@@ -119,7 +119,9 @@ def _verdict(case: Case) -> Iterator[Part]:
     if case.point:
         yield Part(text="Of a point estimate, little can be checked: most checks need draws (nuts, laplace, svi).")
     if case.origin.score:
-        yield Part(text=f"It predicts what it has not seen: {held_out(case.origin.score)}.")
+        ours, blind = list(case.origin.score.values())[-2:]
+        better = "better than one that knows no x" if ours < blind else "NO better than one that knows no x"
+        yield Part(text=f"It predicts what it has not seen {better}: {held_out(case.origin.score)}.")
 
 
 def _parameters(case: Case) -> Iterator[Part]:
@@ -205,7 +207,8 @@ def _labels(case: Case) -> Iterator[Part]:
         yield Part("Least sure rows", frame=_least_sure(case))
     if case.answers_x:
         held = case.origin.reference
-        found = outliers(fit, fit.x, held_out=held)
+        score = left_out_log_marginal(fit, case.weights[0]) if case.leaves_out else fit.log_marginal(fit.x).values
+        found = improbable(fit, fit.x, score, held_out=held)
         rows = found.log_marginal.values.argsort()[:LISTED]
         table = {
             "row": case.row(rows),
@@ -215,8 +218,9 @@ def _labels(case: Case) -> Iterator[Part]:
         values = {name: _own_names(fit, rows, j) for j, name in enumerate(fit.schema.columns[:LISTED])}
         yield picture(plots.plot_outliers(found), "histogram of log P(x)", "P(x) of each row.", "Outliers")
         tail = "the model generates one that is" if held is None else f"one of {len(held)} held-out rows is"
+        seen = "given all others" if case.leaves_out else "which the fit has seen, so that tails are too great"
         yield Part(
-            text=f"The least probable rows; tail: how rarely {tail} as improbable.",
+            text=f"The least probable rows, {seen}; tail: how rarely {tail} as improbable.",
             frame=pd.DataFrame({**table, **values}),
         )
     if case.answers_x and fit.shape.classes:

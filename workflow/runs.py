@@ -126,6 +126,7 @@ def predict(
     ] = None,
 ) -> None:
     """Print y given each row of a new table, as CSV: a label and P(label) of each, or mean, sd and a 90 % interval."""
+    from ..inference.decisions import cost_of_error_on
     from ..inference.errors import DataError, QueryError
     from . import datasets, store
 
@@ -145,10 +146,16 @@ def predict(
                 "--error-rate finds the cost for --reject under the fit's own label frequencies; leave out --reject "
                 "and --prior, or give --reject a cost."
             )
-        reject = _cost_of_error(fit, error_rate, held_out)
+        curve = _accuracy_coverage(fit, held_out)
+        reject = cost_of_error_on(curve, error=error_rate)
+        kept = curve.isel(kept=curve.cost.values <= reject).isel(kept=-1)
+        wrong = round(int(kept.kept) * (1 - float(kept.accuracy)))
         of = "left out in turn" if held_out is None else "held out"
-        said = f"--reject {reject:.4g}: of rows {of} that keep a label, at most {error_rate:g} have a wrong one"
-        typer.echo(said, err=True)
+        typer.echo(
+            f"--reject {reject:.4g}: {int(kept.kept)} of {int(curve.kept[-1])} rows {of} keep a label, of which "
+            f"{wrong} are wrong; of new rows somewhat more may be, as the cost was chosen on these.",
+            err=True,
+        )
     probability = answer["probability"].rename(label_name="label")
     if prior is not None:
         probability = _under(prior, fit, table)
@@ -156,21 +163,21 @@ def predict(
     if reject is not None:
         best[1 - probability.max("label").values > reject] = ""
     frame = probability.to_pandas().rename(columns="P({})".format)
-    frame.insert(0, fit.schema.target, best)
+    frame.insert(0, fit.schema.target, best, allow_duplicates=True)  # a target may be called P(a)
     typer.echo(frame.to_csv(index=False), nl=False)
 
 
-def _cost_of_error(fit: Any, error: float, held_out: str | None) -> float:
-    """The cost for ``reject`` by rows held out, or by the run's own, each left out."""
-    from ..inference import cost_of_error
-    from ..inference.decisions import accuracy_coverage_of, cost_of_error_on
+def _accuracy_coverage(fit: Any, held_out: str | None) -> Any:
+    """The curve of rows held out, or of the run's own, each left out."""
+    from ..inference import accuracy_coverage
+    from ..inference.decisions import accuracy_coverage_of
     from ..inference.errors import QueryError
     from . import datasets
     from .left_out import own_label_posterior
 
     if held_out is not None:
         rows = datasets.load(held_out)
-        return cost_of_error(fit, rows, _labels_of(fit, rows), error=error)
+        return accuracy_coverage(fit, rows, _labels_of(fit, rows))
     known = fit.y >= 0
     if fit.draws_shape == (1, 1) or not known.any() or fit.summary.weighted:
         raise QueryError(
@@ -178,7 +185,7 @@ def _cost_of_error(fit: Any, error: float, held_out: str | None) -> float:
             "labelled rows that the fit has not seen."
         )
     p, _ = own_label_posterior(fit, fit.to_arviz())
-    return cost_of_error_on(accuracy_coverage_of(p[known], fit.y[known]), error=error)
+    return accuracy_coverage_of(p[known], fit.y[known])
 
 
 def _labels_of(fit: Any, table: Any) -> Any:
@@ -262,6 +269,10 @@ def outliers(
     fit = store.load(run)
     reference = store.load_origin(run).reference if held_out is None else datasets.load(held_out)
     answer = improbable(fit, datasets.load(data), held_out=reference, seed=seed)
+    what = "1,000 that the model generates" if reference is None else f"{len(reference)} that were held out"
+    typer.echo(f"tail_probability: how rarely one of {what} is as improbable", err=True)
+    what = f"{len(reference)} rows held out" if reference is not None else "1,000 rows that the model generates"
+    typer.echo(f"tail_probability: how rarely one of {what} is as improbable", err=True)
     typer.echo(answer.to_pandas().to_csv(index=False), nl=False)
 
 

@@ -34,12 +34,13 @@ from ..models.catalogue import CHOICES, MODELS
 from ..models.spec import Spec
 from .own import imported, read_model, source_of
 
-VERSION = 8
+VERSION = 9
 ENOUGH = 20  # held-out rows, with all their cells, for the tail of a distribution
 FUNCTIONS = {name: function for several in CHOICES.values() for name, function in several.items()}
 METHODS = {fitter.__name__: fitter for fitter in (mle, map_estimate, laplace, svi, nuts)}
 FILES = ("posterior.nc", "rows.npz", "fit.json")
 SCORE = "held_out.json"
+WRITTEN = ("generated.csv", "report.html")  # beside the run's own files, by the verbs
 MODEL = "model.py"  # the file of a model of the user's own, which is run when the run is read
 
 
@@ -117,7 +118,7 @@ def save(fit: Fit, folder: str | Path, origin: Origin = WHOLE) -> xr.DataTree:
         "parameters": _digest(fit.params),
         "notes": origin.notes,
     }
-    text = json.dumps(record, indent=1) + "\n"
+    json.dumps(record)  # before anything is written
     tree = fit.to_arviz()
     folder.mkdir(parents=True, exist_ok=True)
     # Beside the folder's files first: what interrupts the writing leaves an earlier run as it was.
@@ -127,10 +128,16 @@ def save(fit: Fit, folder: str | Path, origin: Origin = WHOLE) -> xr.DataTree:
         others = {"numbers": origin.numbers, "held": origin.held}
         others = {name: value for name, value in others.items() if value is not None}
         np.savez(new / "rows.npz", **_arrays(fit), **others)
-        (new / "fit.json").write_text(text)
+        record["rows.npz"] = hashlib.sha256((new / "rows.npz").read_bytes()).hexdigest()
+        (new / "fit.json").write_text(json.dumps(record, indent=1) + "\n")
         if own is not None:
             (new / MODEL).write_text(own, encoding="utf-8")
-        for name in (SCORE, "fit.json", MODEL):  # files of two fits are no run, whatever interrupts what follows
+        for name in (
+            SCORE,
+            "fit.json",
+            MODEL,
+            *WRITTEN,
+        ):  # files of two fits are no run, whatever interrupts what follows
             (folder / name).unlink(missing_ok=True)
         for name in (*(() if own is None else (MODEL,)), *FILES):
             (new / name).replace(folder / name)
@@ -220,10 +227,12 @@ def load_origin(folder: str | Path) -> Origin:
     with _undamaged(folder):
         with np.load(folder / "rows.npz") as stored:
             numbers, held = stored.get("numbers"), stored.get("held")
-        notes = tuple(json.loads((folder / "fit.json").read_text())["notes"])
+        record = json.loads((folder / "fit.json").read_text())
         there = (folder / SCORE).exists()
         score = json.loads((folder / SCORE).read_text()) if there else {}
-        return Origin(numbers, held, notes, {name: float(value) for name, value in score.items()})
+        if there and "rows" not in score:
+            raise ValueError(f"{SCORE} does not say of how many rows")
+        return Origin(numbers, held, tuple(record["notes"]), {name: float(value) for name, value in score.items()})
 
 
 def load(folder: str | Path) -> Fit:
@@ -281,6 +290,8 @@ def _read(record: dict[str, Any], folder: Path) -> Fit:
         stats = {name: value.values for name, value in groups.items()}
     with (folder / "rows.npz").open("rb") as file, np.load(file) as stored:
         arrays = dict(stored)
+    if hashlib.sha256((folder / "rows.npz").read_bytes()).hexdigest() != record["rows.npz"]:
+        raise ValueError("rows.npz holds the rows of another fit than fit.json")
     labels = None if record["labels"] is None else (Ordered if record["ordered"] else tuple)(record["labels"])
     levels = tuple(tuple(names) if isinstance(names, list) else names for names in record["levels"])
     schema = Schema(tuple(record["columns"]), record["target"], labels, levels)

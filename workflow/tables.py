@@ -116,12 +116,18 @@ def known_rows(fit: "Fit", x: Any, y: Any) -> Any:
 
 
 def score_of(fit: "Fit", x: Any, y: Any) -> dict[str, float]:
-    """How well a fit predicts y of rows that it has not seen."""
+    """How well a fit predicts y of rows that it has not seen, and how well one does who knows no x."""
     import numpy as np
 
     density = float(fit.log_conditional(x, y).mean())
     if fit.shape.classes:
         right = float(np.mean(fit.assign(x).values == y.to_numpy()))
-        return {"rows": len(y), "log loss": -density, "accuracy": right}
-    error = float(np.sqrt(np.mean((fit.predict(x)["mean"].values - y.to_numpy(dtype=float)) ** 2)))
-    return {"rows": len(y), "mean log P(y | x)": density, "root mean squared error": error}
+        times = 1 + np.bincount(fit.y[fit.y >= 0], minlength=fit.shape.classes)  # of a label in no row, too
+        codes = [fit.schema.labels.index(label) for label in y.tolist()]
+        blind = float(-np.mean(np.log(times[codes] / times.sum())))
+        return {"rows": len(y), "accuracy": right, "log loss": -density, "that of label frequencies alone": blind}
+    y = y.to_numpy(dtype=float)
+    error = float(np.sqrt(np.mean((fit.predict(x)["mean"].values - y) ** 2)))
+    blind = float(np.sqrt(np.mean((fit.y.mean() - y) ** 2)))
+    names = "rows", "mean log P(y | x)", "root mean squared error", "that of the mean alone"
+    return dict(zip(names, (len(y), density, error, blind), strict=True))

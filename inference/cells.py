@@ -30,7 +30,7 @@ def reads_as_number(value: Any) -> bool:
         float(value)
     except (TypeError, ValueError):
         return False
-    return True
+    return not (isinstance(value, str) and "_" in value)  # 1_000 is one to Python, and to no file
 
 
 def row_name(data: Any, i: int) -> Any:

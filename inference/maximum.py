@@ -40,8 +40,8 @@ def refuse_what_is_no_mode(
     if not (np.isfinite(value) and gap <= OPEN):
         refuse_coarse(value, rows.x.dtype)
         raise NoMaximumError(
-            f"the optimiser ended with about {gap:.2g} nats still to gain, as where a density grows without bound; "
-            f"{instead(loss.target)}."
+            f"the optimiser ended with about {gap:.2g} nats still to gain, as where a density grows without bound, "
+            f"or has kinks, of which a gradient tells nothing (a Laplace distribution); {instead(loss.target)}."
         )
     if not loss.target["prior"] and _rises(loss, u, rows, curved, value):
         raise NoMaximumError(

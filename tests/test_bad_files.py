@@ -24,6 +24,9 @@ def test_what_a_bad_part_is_told_by(tmp_path):
     TABLE.head(20_000).astype({"x": object}).assign(x="no").to_csv(tmp_path / "text.csv", index=False)
     with pytest.raises(DataError, match=r"column 'x' holds 'no' in row 0 of '.*text.csv', which is no number"):
         summarise(tmp_path / "text.csv", target="kind")
+    TABLE.head(20).assign(x="1_000").to_csv(tmp_path / "python.csv", index=False)  # a number to Python alone
+    with pytest.raises(DataError, match=r"column 'x' holds '1_000' in row 0 of '.*python.csv', which is no number"):
+        summarise(tmp_path / "python.csv", target="kind", features=FEATURES)
     with pytest.raises(
         DataError, match=r"column 'kind' holds 'ant' in row 0 of '.*part-0.parquet', which is no number"
     ):

@@ -98,21 +98,25 @@ def test_what_is_held_in_slots_deques_indices_and_function_attributes():
     def attribute():
         return attribute.scale
 
-    attribute.scale = 100.0
+    def told():
+        raise AssertionError("it is never called")
+
+    attribute.scale = told.scale = 100.0
     models = {}
     for name, scale in (
         ("slots", lambda: slotted.scale),
         ("deque", lambda: row[0]),
         ("index", lambda: series["wide"]),
         ("attribute", attribute),
+        ("another's attribute", lambda: told.scale),
     ):
 
         def model(x, y=None, scale=scale):
             sample("y", dist.Normal(sample("a", dist.Normal(0, scale())) + 0 * x[:, 0], 1.0), obs=y)
 
         models[name] = model
-    assert [fitted(model) for model in models.values()] == [MEAN] * 4
-    slotted.scale = row[0] = attribute.scale = 0.01
+    assert [fitted(model) for model in models.values()] == [MEAN] * 5
+    slotted.scale = row[0] = attribute.scale = told.scale = 0.01
     series.index = ["narrow", "wide"]
     for model in models.values():
         assert abs(fitted(model)) < 0.1
@@ -183,6 +187,51 @@ def test_a_bound_object_may_keep_what_it_works_out():
     fit = map_estimate(partial(model, basis=Centred()), X, Y)
     assert fit.posterior()["a"].item() == MEAN
     assert fit.predict(np.zeros((1_000, 1)))["mean"].values[0] == MEAN
+
+
+MEMO, TIMES = {}, [0]
+
+
+def test_a_model_may_note_what_it_works_out():
+    """A memo, a count of its own runs, and an attribute; an edit of the memo is one all the same."""
+
+    class Object:
+        def __call__(self, x, y=None):
+            self.shape = x.shape
+            TIMES[0] += 1
+            width = MEMO.setdefault("width", 100.0)
+            sample("y", dist.Normal(sample("a", dist.Normal(0, width)) + 0 * x[:, 0], 1.0), obs=y)
+
+    model = Object()
+    fits = [map_estimate(model, X, Y) for _ in range(2)]
+    for fit in (*fits, *fits):
+        assert fit.predict(np.zeros((TIMES[0] * 1_000, 1)))["mean"].values[0] == MEAN
+    MEMO["width"] = 0.01
+    with pytest.raises(ModelError, match="has changed since it was fitted"):
+        fits[0].update(X, Y)
+    assert abs(fitted(model)) < 0.1
+
+
+LEVEL = 0.0
+
+
+def raised(value, by):
+    return value + by + LEVEL
+
+
+@pytest.mark.parametrize("transform", [jax.vmap, jnp.vectorize])
+def test_a_partial_in_a_transform_of_jax(monkeypatch, transform):
+    wrapped = transform(partial(raised, by=0.0))
+
+    def model(x, y=None):
+        sample("y", dist.Normal(wrapped(sample("a", dist.Normal(0, 100)) + 0 * x[:, 0]), 1.0), obs=y)
+
+    fit = map_estimate(model, X, Y)
+    assert fit.posterior()["a"].item() == MEAN
+    monkeypatch.setitem(globals(), "LEVEL", 5.0)
+    assert fitted(model) == LESS_5
+    with pytest.raises(ModelError, match="has changed since it was fitted"):
+        fit.predict(np.zeros((1_000, 1)))
 
 
 def test_what_is_no_change(monkeypatch):

@@ -207,7 +207,7 @@ def test_the_page_says_what_was_left_out_and_how_well_it_is_predicted(tmp_path, 
     note = next(line for line in said.out.splitlines() if line.startswith("note: ")).removeprefix("note: ")
     assert ask("report", str(run), "--force")[0] == 0
     page = html.unescape((run / "report.html").read_text())
-    assert f"It predicts what it has not seen better than one that knows no x: {score}." in page
+    assert f"It predicts what it has not seen better than one who knows no x: {score}." in page
     assert note in page
     assert (
         "which the fit has seen, so that tails are too great; tail: how rarely one of 69 held-out rows is as improbable"

@@ -174,7 +174,7 @@ class Case:
             return False
         times = np.unique(one_over_weights(self.tree).sum("row"), return_counts=True)[1].max()
         draws = np.prod(self.fit.draws_shape)
-        return bool(times >= min(draws / 5, 3 * draws**0.5))
+        return bool(times >= min(draws / 5, 3 * draws**0.5))  # as many are a tail (Vehtari et al. 2024)
 
     @cached_property
     def weights(self) -> tuple[np.ndarray, np.ndarray]:

@@ -24,7 +24,7 @@ from .left_out import Case, left_out_log_marginal
 from .page import Part, picture
 from .report_decisions import decisions
 from .store import WHOLE, Origin
-from .tables import at_modes, held_out
+from .tables import at_modes, hears_x, held_out
 from .verdict import checks
 
 if TYPE_CHECKING:
@@ -119,9 +119,10 @@ def _verdict(case: Case) -> Iterator[Part]:
     if case.point:
         yield Part(text="Of a point estimate, little can be checked: most checks need draws (nuts, laplace, svi).")
     if case.origin.score:
-        ours, blind = list(case.origin.score.values())[-2:]
-        better = "better than one that knows no x" if ours < blind else "NO better than one that knows no x"
-        yield Part(text=f"It predicts what it has not seen {better}: {held_out(case.origin.score)}.")
+        better = "better" if hears_x(case.origin.score) else "NO better"
+        yield Part(
+            text=f"It predicts what it has not seen {better} than one who knows no x: {held_out(case.origin.score)}."
+        )
 
 
 def _parameters(case: Case) -> Iterator[Part]:

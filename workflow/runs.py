@@ -264,15 +264,14 @@ def outliers(
 ) -> None:
     """Print log P(x) of each row of a table, and how rarely a row is as improbable, as CSV."""
     from ..inference import outliers as improbable
+    from ..inference.outliers import GENERATED
     from . import datasets, store
 
     fit = store.load(run)
     reference = store.load_origin(run).reference if held_out is None else datasets.load(held_out)
     answer = improbable(fit, datasets.load(data), held_out=reference, seed=seed)
-    what = "1,000 that the model generates" if reference is None else f"{len(reference)} that were held out"
-    typer.echo(f"tail_probability: how rarely one of {what} is as improbable", err=True)
-    what = f"{len(reference)} rows held out" if reference is not None else "1,000 rows that the model generates"
-    typer.echo(f"tail_probability: how rarely one of {what} is as improbable", err=True)
+    what = f"{GENERATED:,} that the model generates" if reference is None else f"{len(reference)} that were held out"
+    typer.echo(f"tail_probability: how rarely a row is as improbable, of {what}", err=True)
     typer.echo(answer.to_pandas().to_csv(index=False), nl=False)
 
 

@@ -118,7 +118,7 @@ def save(fit: Fit, folder: str | Path, origin: Origin = WHOLE) -> xr.DataTree:
         "parameters": _digest(fit.params),
         "notes": origin.notes,
     }
-    json.dumps(record)  # before anything is written
+    json.dumps(record)  # what no file holds is told before anything is written
     tree = fit.to_arviz()
     folder.mkdir(parents=True, exist_ok=True)
     # Beside the folder's files first: what interrupts the writing leaves an earlier run as it was.
@@ -132,12 +132,8 @@ def save(fit: Fit, folder: str | Path, origin: Origin = WHOLE) -> xr.DataTree:
         (new / "fit.json").write_text(json.dumps(record, indent=1) + "\n")
         if own is not None:
             (new / MODEL).write_text(own, encoding="utf-8")
-        for name in (
-            SCORE,
-            "fit.json",
-            MODEL,
-            *WRITTEN,
-        ):  # files of two fits are no run, whatever interrupts what follows
+        # Files of two fits are no run, whatever interrupts what follows.
+        for name in (SCORE, "fit.json", MODEL, *WRITTEN):
             (folder / name).unlink(missing_ok=True)
         for name in (*(() if own is None else (MODEL,)), *FILES):
             (new / name).replace(folder / name)

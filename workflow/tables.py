@@ -115,6 +115,18 @@ def known_rows(fit: "Fit", x: Any, y: Any) -> Any:
     return keep
 
 
+# What a score of held-out rows measures, and that of one who knows no x: the less, the better.
+BLIND = {
+    "log loss": "that of label frequencies alone",
+    "root mean squared error": "that of the mean alone",
+}
+
+
+def hears_x(score: Mapping[str, float]) -> bool:
+    """Whether a fit predicts rows that it has not seen better than one who knows no x."""
+    return any(score[ours] < score[blind] for ours, blind in BLIND.items() if {ours, blind} <= set(score))
+
+
 def score_of(fit: "Fit", x: Any, y: Any) -> dict[str, float]:
     """How well a fit predicts y of rows that it has not seen, and how well one does who knows no x."""
     import numpy as np
@@ -125,9 +137,9 @@ def score_of(fit: "Fit", x: Any, y: Any) -> dict[str, float]:
         times = 1 + np.bincount(fit.y[fit.y >= 0], minlength=fit.shape.classes)  # of a label in no row, too
         codes = [fit.schema.labels.index(label) for label in y.tolist()]
         blind = float(-np.mean(np.log(times[codes] / times.sum())))
-        return {"rows": len(y), "accuracy": right, "log loss": -density, "that of label frequencies alone": blind}
+        return {"rows": len(y), "accuracy": right, "log loss": -density, BLIND["log loss"]: blind}
     y = y.to_numpy(dtype=float)
     error = float(np.sqrt(np.mean((fit.predict(x)["mean"].values - y) ** 2)))
     blind = float(np.sqrt(np.mean((fit.y.mean() - y) ** 2)))
-    names = "rows", "mean log P(y | x)", "root mean squared error", "that of the mean alone"
-    return dict(zip(names, (len(y), density, error, blind), strict=True))
+    error_name = "root mean squared error"
+    return {"rows": len(y), "mean log P(y | x)": density, error_name: error, BLIND[error_name]: blind}

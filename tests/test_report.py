@@ -203,7 +203,7 @@ def test_the_page_says_what_was_left_out_and_how_well_it_is_predicted(tmp_path, 
     run = tmp_path / "run"
     code, said = ask("fit", "gaussian_naive_bayes", "penguins", "--target", "species", "--by", "mle", "--out", str(run))
     assert code == 0
-    score = next(line for line in said.out.splitlines() if line.startswith("held-out 69 rows: accuracy"))
+    score = next(line for line in said.out.splitlines() if line.startswith("held-out 69 rows: log loss"))
     note = next(line for line in said.out.splitlines() if line.startswith("note: ")).removeprefix("note: ")
     assert ask("report", str(run), "--force")[0] == 0
     page = html.unescape((run / "report.html").read_text())

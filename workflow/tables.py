@@ -137,7 +137,7 @@ def score_of(fit: "Fit", x: Any, y: Any) -> dict[str, float]:
         times = 1 + np.bincount(fit.y[fit.y >= 0], minlength=fit.shape.classes)  # of a label in no row, too
         codes = [fit.schema.labels.index(label) for label in y.tolist()]
         blind = float(-np.mean(np.log(times[codes] / times.sum())))
-        return {"rows": len(y), "accuracy": right, "log loss": -density, BLIND["log loss"]: blind}
+        return {"rows": len(y), "log loss": -density, BLIND["log loss"]: blind, "accuracy": right}
     y = y.to_numpy(dtype=float)
     error = float(np.sqrt(np.mean((fit.predict(x)["mean"].values - y) ** 2)))
     blind = float(np.sqrt(np.mean((fit.y.mean() - y) ** 2)))

@@ -115,7 +115,7 @@ def cost_of_error(fit: "Fit", x: Any, y: Any, *, error: float) -> float:
     """The greatest cost for ``reject`` at which, of rows that keep their label, at most a share ``error`` is wrong.
 
     x, y: rows that the fit has not seen. Raises QueryError where even the surest rows are wrong more often. Other rows
-    are wrong somewhat more often, as the cost was chosen on these: of a right model, 5 % by 50 rows are some 6.5 %.
+    are wrong somewhat more often, as the cost was chosen on these, and the more so the fewer they are.
     """
     return cost_of_error_on(accuracy_coverage(fit, x, y), error=error)
 

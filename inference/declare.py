@@ -89,9 +89,8 @@ class Declared:
         Programs that were compiled go on with the old ones, and one answer would not go with another.
         """
         now = content(self.function)
-        if (now != self.reads and not _led_to(hash(now), hash(self.reads))) or any(
-            constant.changed for _, constant in self.keywords
-        ):
+        edited = now != self.reads and not _led_to(hash(now), hash(self.reads))
+        if edited or any(constant.changed for _, constant in self.keywords):
             raise ModelError(f"what {self.name} reads from outside has changed since it was fitted; fit it again.")
         return hash(now)
 

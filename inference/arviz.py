@@ -1,5 +1,6 @@
 """A fit as the tree of groups that ArviZ works on."""
 
+import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,9 @@ def to_arviz(fit: "Fit", *, seed: int = 0, prior_draws: int = 500) -> xr.DataTre
     order of the coordinate ``class``. Of large tables, every n-th draw is used there, so that a group holds about 2
     million numbers. The prior's groups are left out where a prior is improper. log_likelihood: of each row,
     log P(x, y), log P(x) where its label is hidden, or log P(y | x); left out where rows have weights, as each would
-    stand for several. sample_stats: of the fit. observed_data.
+    stand for several. sample_stats: of the fit. observed_data: the rows, with the labels as coordinate ``class``;
+    constant_data: x of a discriminative model. The attribute ``levels`` of x says, as JSON, what the codes of columns
+    stand for, and ``long_name`` of y is the target's name, so that the tree says by itself what was seen.
     A fit without rows (streamed, or updated) has none of the groups of rows.
     """
     chains, draws = fit.draws_shape
@@ -78,7 +81,9 @@ def to_arviz(fit: "Fit", *, seed: int = 0, prior_draws: int = 500) -> xr.DataTre
         tree["posterior_predictive"] = _predictive(fit, key, fit.params)
         if "y" in observed:  # counts are whole numbers in both groups
             observed["y"] = observed["y"].astype(tree["posterior_predictive"]["y"].dtype)
-        tree["observed_data"] = _rows(fit, observed, None)
+        tree["observed_data"] = _seen(fit, observed)
+        if not fit.shape.generative:
+            tree["constant_data"] = _seen(fit, {"x": np.asarray(fit.x, dtype=np.float64)})
         if not fit.summary.weighted:
             each = log_likelihood(fit, fit.x, fit.y)
             tree["log_likelihood"] = _rows(fit, {name: each}, np.arange(draws))
@@ -124,6 +129,17 @@ def _for_arviz(parameters: xr.Dataset) -> xr.Dataset:
 def variable_name(name: str) -> str:
     """A user's name as one of a variable of ArviZ's trees, where a slash would part groups: another stands for it."""
     return name.replace("/", "\N{DIVISION SLASH}")
+
+
+def _seen(fit: "Fit", sites: dict[str, np.ndarray]) -> xr.Dataset:
+    """Sites of every row as they were seen, and what their codes stand for."""
+    rows = _rows(fit, sites, None)
+    if "x" in rows:
+        levels = [list(map(str, one)) if isinstance(one, tuple) else one for one in fit.schema.each_levels]
+        rows["x"].attrs["levels"] = json.dumps(levels)
+    if "y" in rows:
+        rows["y"].attrs["long_name"] = fit.schema.target
+    return rows.assign_coords({"class": fit.label_coordinate}) if fit.shape.classes else rows
 
 
 def _rows(fit: "Fit", sites: dict[str, np.ndarray], draws: np.ndarray | None) -> xr.Dataset:

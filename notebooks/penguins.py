@@ -63,7 +63,7 @@ x, y = x.iloc[train].reset_index(drop=True), y.iloc[train].reset_index(drop=True
 # %%
 fit = nuts(quadratic_discriminant, x, y)
 tree = fit.to_arviz()
-plot_prior_predictive(fit, tree)
+plot_prior_predictive(tree)
 plt.show()
 
 # %% [markdown]
@@ -76,7 +76,7 @@ print(table.to_string())
 assert table.set_index("name").loc["R-hat, the largest", "passed"]
 plot_rank(tree)
 plot_forest(tree)
-plot_predictive_by_class(fit, tree)
+plot_predictive_by_class(tree)
 p, _ = own_label_posterior(fit, tree)
 plot_label_calibration(fit, p)
 plt.show()

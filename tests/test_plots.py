@@ -10,14 +10,16 @@ import numpy as np
 import numpyro
 import pandas as pd
 import pytest
+import xarray as xr
 from arviz_plots import PlotCollection, PlotMatrix
-from bayeszoo.inference import calibrate, label_uncertainty, laplace, learning_curve, nuts, outliers
+from bayeszoo.inference import DataError, calibrate, label_uncertainty, laplace, learning_curve, nuts, outliers
 from bayeszoo.models import (
     categorical_naive_bayes,
     fixed_variance_mixture,
     gaussian_naive_bayes,
     hierarchical_regression,
     linear_regression,
+    mixed_naive_bayes,
     poisson_naive_bayes,
     poisson_regression,
     probabilistic_pca,
@@ -68,25 +70,25 @@ CALLS = {
     "plot_trace": lambda joint, tree: plots.plot_trace(tree),
     "plot_rank": lambda joint, tree: plots.plot_rank(tree),
     "plot_worst_pair": lambda joint, tree: plots.plot_worst_pair(tree),
-    "plot_prior_predictive": plots.plot_prior_predictive,
-    "plot_predictive_by_class": plots.plot_predictive_by_class,
-    "plot_predictive": lambda joint, tree: plots.plot_predictive(fit := fitted(probabilistic_pca, X), fit.to_arviz()),
+    "plot_prior_predictive": lambda joint, tree: plots.plot_prior_predictive(tree),
+    "plot_predictive_by_class": lambda joint, tree: plots.plot_predictive_by_class(tree),
+    "plot_predictive": lambda joint, tree: plots.plot_predictive(fitted(probabilistic_pca, X).to_arviz()),
     "plot_columns_loo_pit": plots.plot_columns_loo_pit,
-    "plot_counts": lambda joint, tree: plots.plot_counts(fit := fitted(poisson_naive_bayes, VISITS, Y), fit.to_arviz()),
+    "plot_counts": lambda joint, tree: plots.plot_counts(fitted(poisson_naive_bayes, VISITS, Y).to_arviz()),
     "plot_probabilities_by_class": lambda joint, tree: plots.plot_probabilities_by_class(
         fitted(softmax_regression, X, Y)
     ),
     "plot_response": lambda joint, tree: plots.plot_response(
-        fit := fitted(poisson_regression, X, np.arange(len(X)) % 3), fit.to_arviz()
+        fitted(poisson_regression, X, np.arange(len(X)) % 3).to_arviz()
     ),
     "plot_response_intervals": lambda joint, tree: plots.plot_response_intervals(
-        fit := fitted(linear_regression, X[["bill_length_mm"]], X["body_mass_g"]), fit.to_arviz()
+        fitted(linear_regression, X[["bill_length_mm"]], X["body_mass_g"]).to_arviz()
     ),
     "plot_response_line": lambda joint, tree: plots.plot_response_line(
-        fit := fitted(linear_regression, X[["bill_length_mm"]], X["body_mass_g"]), fit.to_arviz()
+        fitted(linear_regression, X[["bill_length_mm"]], X["body_mass_g"]).to_arviz()
     ),
     "plot_response_errors": lambda joint, tree: plots.plot_response_errors(
-        fit := fitted(linear_regression, X, Y == "Gentoo"), fit.to_arviz()
+        fitted(linear_regression, X, Y == "Gentoo").to_arviz()
     ),
     "plot_response_loo_pit": lambda joint, tree: plots.plot_response_loo_pit(
         fitted(linear_regression, X[["bill_length_mm"]], X["body_mass_g"]).to_arviz()
@@ -151,6 +153,32 @@ def test_pictures_of_parameters_take_any_tree_of_arviz(draw):
     plt.close("all")
 
 
+def drawn(picture):
+    """The pixels of a figure."""
+    canvas = plots.figure_of(picture).canvas
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())
+
+
+def test_a_tree_read_from_a_file_has_the_pictures_of_the_fit(tmp_path):
+    """Names of columns, cells, labels and of the target come back with it."""
+    x = BIRDS[["island", "sex"]].assign(chicks=VISITS["visits"].to_numpy())
+    by_class = (plots.plot_prior_predictive, plots.plot_predictive_by_class, plots.plot_predictive, plots.plot_counts)
+    response = (plots.plot_response, plots.plot_response_intervals, plots.plot_response_line)
+    response += (plots.plot_response_errors, plots.plot_response_loo_pit, plots.plot_prior_predictive)
+    parameters = (plots.plot_forest, plots.plot_trace, plots.plot_rank, plots.plot_worst_pair)
+    for fit, pictures in (
+        (fitted(mixed_naive_bayes, x, Y), by_class + parameters),
+        (fitted(linear_regression, X[["bill_length_mm"]], X["body_mass_g"]), response),
+    ):
+        tree = fit.to_arviz()
+        tree.to_netcdf(tmp_path / "tree.nc", engine="h5netcdf")
+        with xr.open_datatree(tmp_path / "tree.nc", engine="h5netcdf") as read:
+            for draw in pictures:
+                np.testing.assert_array_equal(drawn(draw(read)), drawn(draw(tree)), err_msg=draw.__name__)
+                plt.close("all")
+
+
 def test_calibration_has_a_band_in_every_panel():
     """Of 50 uniform ranks, and of ranks that are all low, which leave it."""
     rng = np.random.default_rng(0)
@@ -169,9 +197,9 @@ def test_calibration_has_a_band_in_every_panel():
 
 def test_a_response_has_densities_of_numbers_and_a_rootogram_of_counts():
     fit = fitted(linear_regression, X[["bill_length_mm"]], X["body_mass_g"])
-    assert plots.figure_of(plots.plot_response(fit, fit.to_arviz())).axes[0].get_legend() is not None
+    assert plots.figure_of(plots.plot_response(fit.to_arviz())).axes[0].get_legend() is not None
     counted = fitted(poisson_regression, X[["bill_length_mm"]], np.arange(len(X)) % 3)
-    axis = plots.figure_of(plots.plot_response(counted, counted.to_arviz())).axes[0]
+    axis = plots.figure_of(plots.plot_response(counted.to_arviz())).axes[0]
     assert axis.get_ylabel() == "frequency"
     assert axis.get_yscale() == "sqrt"
     plt.close("all")
@@ -196,6 +224,8 @@ def test_hidden_labels_have_real_images_and_no_observed_y():
     assert sum(len(axis.images) for axis in plots.plot_images(fit).axes) == 2 * 2 * 6
     plt.close("all")
     drawn = []
+    with pytest.raises(DataError, match="labels of some rows are hidden"):
+        plots.plot_predictive_by_class(fit.to_arviz())
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(numpyro, "render_model", lambda model: drawn.append(handlers.trace(handlers.seed(model, 0)))
         or SimpleNamespace(pipe=lambda format: b"PNG"))  # fmt: skip
@@ -210,7 +240,7 @@ def test_pictures_say_the_names_of_a_column_of_names():
     x, islands = BIRDS[["island", "sex"]], sorted(BIRDS["island"].unique())
     fit = fitted(categorical_naive_bayes, x, Y)
     tree = fit.to_arviz()
-    for picture in (plots.plot_prior_predictive(fit, tree), plots.plot_predictive_by_class(fit, tree)):
+    for picture in (plots.plot_prior_predictive(tree), plots.plot_predictive_by_class(tree)):
         axis = next(one for one in picture.axes if one.get_xlabel() == "island")
         assert [text.get_text() for text in axis.get_xticklabels()] == islands
     dots = plots.plot_generated(fit).axes[0]
@@ -228,7 +258,7 @@ def test_errors_bend_where_the_hypothesis_does_not():
     x = pd.DataFrame({"straight": straight, "bent": bent, "sex": np.array(["f", "m"])[group]})
     y = bent**2 + straight + group + 0.5 * rng.normal(size=400)
     fit = nuts(hierarchical_regression, x, y, draws=100, warmup=200, chains=2)
-    axes = plots.plot_response_errors(fit, fit.to_arviz()).axes
+    axes = plots.plot_response_errors(fit.to_arviz()).axes
     named = {axis.get_xlabel(): axis for axis in axes}
     assert axes[0] is named["bent"]
     assert set(named) == set(x.columns)

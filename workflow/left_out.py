@@ -198,7 +198,7 @@ class Case:
         """``pit_of_columns`` of the columns that tell labels apart best, or the first; labels of LEAST rows or more."""
         if not self.leaves_out or not self.fit.shape.generative:
             return ()
-        found = pit_of_columns(self.fit, self.tree, telling_columns(self.fit))
+        found = pit_of_columns(self.fit, self.tree, telling_columns(self.fit.x, known_or_assigned(self.fit)))
         return tuple(one for one in found if len(one.pit) >= LEAST)
 
     @cached_property
@@ -290,21 +290,18 @@ def by_label(fit: "Fit") -> list[tuple[str, np.ndarray, int]]:
 
 
 def known_or_assigned(fit: "Fit") -> np.ndarray:
-    """Codes of the rows' labels, the most probable where none is known."""
+    """Codes of the rows' labels, the most probable where none is known; 0 of a model without labels."""
+    if not fit.shape.classes:
+        return np.zeros(len(fit.x), dtype=int)
     labels = fit.label_coordinate.tolist()
     assigned = np.array([labels.index(one) for one in fit.assign(fit.x).values.tolist()])
     return np.where(fit.y >= 0, fit.y, assigned)
 
 
-def telling_columns(fit: "Fit", codes: np.ndarray | None = None) -> np.ndarray:
-    """The COLUMNS whose means differ most between labels, in units of the column's standard deviation.
-
-    codes: of ``known_or_assigned``, where they are at hand.
-    """
-    if codes is None:
-        codes = known_or_assigned(fit) if fit.shape.classes else np.zeros(len(fit.x), dtype=int)
-    centres = [np.nanmean(fit.x[codes == k], axis=0) for k in np.unique(codes)]
-    return np.argsort(-np.std(centres, axis=0) / np.nanstd(fit.x, axis=0), kind="stable")[:COLUMNS]
+def telling_columns(x: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """The COLUMNS whose means differ most between codes, in units of the column's standard deviation."""
+    centres = [np.nanmean(x[codes == k], axis=0) for k in np.unique(codes)]
+    return np.argsort(-np.std(centres, axis=0) / np.nanstd(x, axis=0), kind="stable")[:COLUMNS]
 
 
 def draws_of_x(fit: "Fit", code: int, like: np.ndarray, rng: np.random.Generator) -> np.ndarray:

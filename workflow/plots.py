@@ -1,8 +1,8 @@
 """All pictures of a fit. Each ``plot_*`` returns a matplotlib Figure or an ArviZ PlotCollection, and shows nothing.
 
-Those of ArviZ are PlotCollections, whose figure is ``.viz["figure"].item()``. ``fit`` is any Fit with its rows at hand,
-``tree`` its ``to_arviz()``, ``probability`` the P(y = k) of its rows, (rows, labels), best of
-``left_out.own_label_posterior``.
+Those of ArviZ are PlotCollections, whose figure is ``.viz["figure"].item()``. ``tree`` is a fit's ``to_arviz()``, as it
+is or read from a file; only what asks the model something takes the ``fit``, with its rows at hand. ``probability``
+is the P(y = k) of its rows, (rows, labels), best of ``left_out.own_label_posterior``.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from .label_plots import plot_confusion as plot_confusion
 from .label_plots import plot_images as plot_images
 from .label_plots import plot_label_calibration as plot_label_calibration
 from .learning import plot_learning_curve as plot_learning_curve
-from .left_out import Case
+from .left_out import Case, known_or_assigned
 from .parameter_plots import plot_forest as plot_forest
 from .parameter_plots import plot_rank as plot_rank
 from .parameter_plots import plot_trace as plot_trace
@@ -90,22 +90,22 @@ def predictive(case: Case) -> Iterator[tuple[str, Any]]:
     fit, tree, left_out = case.fit, case.tree, case.leaves_out
     if fit.shape.generative:
         if fit.shape.classes:
-            yield "columns by class", plot_predictive_by_class(fit, tree)
+            yield "columns by class", plot_predictive_by_class(tree, known_or_assigned(fit))
         else:
-            yield "columns", plot_predictive(fit, tree)
-        if count_columns(fit, tree):
-            yield "counts", plot_counts(fit, tree)
+            yield "columns", plot_predictive(tree)
+        if count_columns(tree):
+            yield "counts", plot_counts(tree)
         if left_out:
             yield "loo-pit of columns", plot_columns_loo_pit(fit, tree, case.places)
     elif fit.shape.classes:
         yield "mean label posterior", plot_probabilities_by_class(fit)
     elif "y" in tree["posterior_predictive"]:
-        yield "response", plot_response(fit, tree)
+        yield "response", plot_response(tree)
         if fit.draws_shape != (1, 1):
             if len(fit.schema.columns) == 1 and fit.schema.each_levels[0] is None:
-                yield "line", plot_response_line(fit, tree)
-            yield "intervals", plot_response_intervals(fit, tree)
+                yield "line", plot_response_line(tree)
+            yield "intervals", plot_response_intervals(tree)
         if left_out:
             yield "loo-pit", plot_response_loo_pit(tree, case.pit)
         if case.errors is not None:
-            yield "errors", plot_response_errors(fit, tree, case.errors)
+            yield "errors", plot_response_errors(tree, case.errors)

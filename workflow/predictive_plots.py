@@ -10,11 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from scipy.stats import norm
 
 from ..inference.arviz import variable_name
+from ..inference.errors import DataError
 from ..inference.table import COUNTS, read_x
 from .check import BAND, FALSE_ALARM
 from .left_out import COLUMNS, LEAST, Case, Places, known_or_assigned, pit_of_response, telling_columns
+from .seen import seen
 
 if TYPE_CHECKING:
     from arviz_plots import PlotCollection
@@ -27,117 +30,125 @@ SINGLE = 60  # rows whose intervals are shown
 GROUPS = 8  # of neighbouring values of a column, whose errors are averaged
 
 
-def plot_prior_predictive(fit: "Fit", tree: xr.DataTree) -> Figure:
+def plot_prior_predictive(tree: xr.DataTree) -> Figure:
     """Data (filled) against what the prior alone predicts (line), a panel a column; the prior should be the wider."""
-    drawn = tree["prior_predictive"]
-    if fit.shape.generative:
-        x = drawn["x"].values.reshape(-1, len(fit.schema.columns))
-        shown = enumerate(zip(fit.schema.columns[:PANELS], fit.schema.each_levels[:PANELS], strict=True))
-        pairs = [(name, levels, fit.x[:, j], x[:, j]) for j, (name, levels) in shown]
+    real, drawn = seen(tree), tree["prior_predictive"]
+    if "x" in drawn:
+        x = drawn["x"].values.reshape(-1, len(real.columns))
+        shown = enumerate(zip(real.columns[:PANELS], real.levels[:PANELS], strict=True))
+        pairs = [(name, levels, real.x[:, j], x[:, j]) for j, (name, levels) in shown]
     else:
-        pairs = [(fit.schema.target, None, fit.y, drawn["y"].values.ravel())]
+        pairs = [(real.target, None, real.y, drawn["y"].values.ravel())]
     width = min(len(pairs), 3)
     height = -(-len(pairs) // width)
     figure, axes = plt.subplots(height, width, figsize=(3.4 * width, 2.2 * height), squeeze=False)
     for axis in axes.ravel()[len(pairs) :]:
         axis.set_axis_off()
-    for axis, (name, levels, real, prior) in zip(axes.ravel(), pairs, strict=False):
-        real, prior = real[~np.isnan(real)], prior[np.isfinite(prior)]
+    for axis, (name, levels, data, prior) in zip(axes.ravel(), pairs, strict=False):
+        data, prior = data[~np.isnan(data)], prior[np.isfinite(prior)]
         low, high = np.quantile(prior, [0.01, 0.99])
-        edges = _edges(np.append(real, [low, high]), levels)
-        _two_histograms(axis, edges, levels, {"data": real, "prior predictive": prior})
+        edges = _edges(np.append(data, [low, high]), levels)
+        _two_histograms(axis, edges, levels, {"data": data, "prior predictive": prior})
         axis.set_xlabel(name)
     axes[0, 0].legend(fontsize="small")
     figure.tight_layout()
     return figure
 
 
-def plot_predictive_by_class(fit: "Fit", tree: xr.DataTree) -> Figure:
-    """Real rows (filled) against the posterior predictive P(x | y, D) (line), a row of panels a class."""
-    codes = known_or_assigned(fit)
-    columns = telling_columns(fit, codes)
-    drawn = tree["posterior_predictive"]
-    x = drawn["x"].values.reshape(-1, len(fit.schema.columns))
+def plot_predictive_by_class(tree: xr.DataTree, codes: np.ndarray | None = None) -> Figure:
+    """Real rows (filled) against the posterior predictive P(x | y, D) (line), a row of panels a class.
+
+    codes: of each row's label, for models that hide some (``left_out.known_or_assigned``).
+    """
+    real, drawn = seen(tree), tree["posterior_predictive"]
+    codes = real.y if codes is None else codes
+    if codes is None:
+        raise DataError("labels of some rows are hidden; give codes=known_or_assigned(fit), the most probable ones.")
+    columns = telling_columns(real.x, codes)
+    x = drawn["x"].values.reshape(-1, len(real.columns))
     y = drawn["y"].values.ravel()
-    size = (3 * len(columns), 1.7 * fit.shape.classes + 0.5)
-    figure, axes = plt.subplots(fit.shape.classes, len(columns), figsize=size, sharex="col", squeeze=False)
-    for k, label in enumerate(fit.label_coordinate):
+    classes = len(real.labels)
+    size = (3 * len(columns), 1.7 * classes + 0.5)
+    figure, axes = plt.subplots(classes, len(columns), figsize=size, sharex="col", squeeze=False)
+    for k, label in enumerate(real.labels):
         for axis, j in zip(axes[k], columns, strict=True):
-            seen, levels = ~np.isnan(fit.x[:, j]), fit.schema.each_levels[j]
-            pair = {"real": fit.x[seen & (codes == k), j], "predictive": x[y == k, j]}
-            _two_histograms(axis, _edges(fit.x[seen, j], levels), levels, pair)
-            if k == fit.shape.classes - 1:
-                axis.set_xlabel(fit.schema.columns[j])
-        axes[k, 0].set_ylabel(str(label))
+            there, levels = ~np.isnan(real.x[:, j]), real.levels[j]
+            pair = {"real": real.x[there & (codes == k), j], "predictive": x[y == k, j]}
+            _two_histograms(axis, _edges(real.x[there, j], levels), levels, pair)
+            if k == classes - 1:
+                axis.set_xlabel(real.columns[j])
+        axes[k, 0].set_ylabel(label)
     axes[0, 0].legend(fontsize="small")
     figure.tight_layout()
     return figure
 
 
-def plot_predictive(fit: "Fit", tree: xr.DataTree) -> Figure:
+def plot_predictive(tree: xr.DataTree) -> Figure:
     """Real rows (filled) against the posterior predictive P(x | D) (line), a panel a column."""
-    shown = list(enumerate(fit.schema.columns))[: 2 * COLUMNS]
+    real = seen(tree)
+    shown = list(enumerate(real.columns))[: 2 * COLUMNS]
     width = min(len(shown), COLUMNS)
     height = -(-len(shown) // width)
     figure, axes = plt.subplots(height, width, figsize=(3 * width, 2 * height), squeeze=False)
     for axis in axes.ravel()[len(shown) :]:
         axis.set_axis_off()
-    drawn = tree["posterior_predictive"]["x"].values.reshape(-1, len(fit.schema.columns))
+    drawn = tree["posterior_predictive"]["x"].values.reshape(-1, len(real.columns))
     for axis, (j, name) in zip(axes.ravel(), shown, strict=False):
-        real, levels = fit.x[~np.isnan(fit.x[:, j]), j], fit.schema.each_levels[j]
-        _two_histograms(axis, _edges(real, levels), levels, {"real": real, "predictive": drawn[:, j]})
+        x, levels = real.x[~np.isnan(real.x[:, j]), j], real.levels[j]
+        _two_histograms(axis, _edges(x, levels), levels, {"real": x, "predictive": drawn[:, j]})
         axis.set_xlabel(name)
     axes[0, 0].legend(fontsize="small")
     figure.tight_layout()
     return figure
 
 
-def plot_response(fit: "Fit", tree: xr.DataTree) -> "PlotCollection":
+def plot_response(tree: xr.DataTree) -> "PlotCollection":
     """The responses against draws of the posterior predictive: densities of a number, a rootogram of a count."""
     import arviz_plots as azp
 
-    name = variable_name(fit.schema.target)
+    name = variable_name(seen(tree).target)
     named = {g: tree[g].to_dataset()[["y"]].rename(y=name) for g in ("posterior_predictive", "observed_data")}
     named = xr.DataTree.from_dict(named)
     if np.issubdtype(tree["posterior_predictive"]["y"].dtype, np.integer):
         return azp.plot_ppc_rootogram(named, backend="matplotlib")
-    draws = fit.draws_shape[0] * fit.draws_shape[1]
+    draws = tree["posterior_predictive"].sizes["chain"] * tree["posterior_predictive"].sizes["draw"]
     shown = azp.plot_ppc_dist(named, num_samples=min(50, draws), backend="matplotlib")
     lines = [Line2D([], [], color=c) for c in ("C0", "black")]
     shown.viz["figure"].item().axes[0].legend(lines, ["posterior predictive", "observed"], fontsize="small")
     return shown
 
 
-def plot_counts(fit: "Fit", tree: xr.DataTree) -> "PlotCollection":
+def plot_counts(tree: xr.DataTree) -> "PlotCollection":
     """Rootograms of the columns of counts: roots of how often each count was seen, against what the fit predicts."""
     import arviz_plots as azp
 
-    counts, groups = count_columns(fit, tree)[:COLUMNS], {}
+    real, counts, groups = seen(tree), count_columns(tree)[:COLUMNS], {}
     for group, dims in (("posterior_predictive", ("chain", "draw", "row")), ("observed_data", ("row",))):
         x = tree[group]["x"].values[..., counts]
-        whole = ~np.isnan(fit.x[:, counts]).any(axis=1)  # rows, of which all counts were seen
+        whole = ~np.isnan(real.x[:, counts]).any(axis=1)  # rows, of which all counts were seen
         columns = np.moveaxis(x[..., whole, :].astype(int), -1, 0)
-        names = [variable_name(fit.schema.columns[j]) for j in counts]
+        names = [variable_name(real.columns[j]) for j in counts]
         groups[group] = xr.Dataset({name: (dims, column) for name, column in zip(names, columns, strict=True)})
     return azp.plot_ppc_rootogram(xr.DataTree.from_dict(groups), backend="matplotlib")
 
 
-def count_columns(fit: "Fit", tree: xr.DataTree) -> list[int]:
+def count_columns(tree: xr.DataTree) -> list[int]:
     """Numbers of the columns of which the fit predicts whole numbers, more than 0 and 1, that are no names."""
-    drawn = tree["posterior_predictive"]["x"].values.reshape(-1, len(fit.schema.columns))
+    levels = seen(tree).levels
+    drawn = tree["posterior_predictive"]["x"].values.reshape(-1, len(levels))
     whole = (drawn == np.round(drawn)).all(axis=0) & (drawn.max(axis=0) > 1)
-    return [j for j, levels in enumerate(fit.schema.each_levels) if whole[j] and not isinstance(levels, tuple)]
+    return [j for j, names in enumerate(levels) if whole[j] and not isinstance(names, tuple)]
 
 
-def plot_response_intervals(fit: "Fit", tree: xr.DataTree) -> "PlotCollection":
+def plot_response_intervals(tree: xr.DataTree) -> "PlotCollection":
     """What is predicted of single rows, in intervals of 50 and 90 %, and what was seen, from the least to the greatest.
 
     Of more than SINGLE rows, as many, evenly.
     """
     import arviz_plots as azp
 
-    name = variable_name(fit.schema.target)
-    order = np.argsort(fit.y, kind="stable")
+    real = seen(tree)
+    name, order = variable_name(real.target), np.argsort(real.y, kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, min(SINGLE, len(order))).round().astype(int)]
     groups = {g: tree[g].to_dataset()[["y"]].isel(row=chosen) for g in ("posterior_predictive", "observed_data")}
     groups = {g: data.assign_coords(row=np.arange(len(chosen))).rename(y=name) for g, data in groups.items()}
@@ -159,21 +170,22 @@ def plot_response_loo_pit(tree: xr.DataTree, pit: np.ndarray | None = None) -> "
     return plot_ecdf_pit(places, group="loo_pit", sample_dims=["row"], **words)
 
 
-def plot_response_line(fit: "Fit", tree: xr.DataTree) -> "PlotCollection":
+def plot_response_line(tree: xr.DataTree) -> "PlotCollection":
     """Of one column of numbers: the responses against it, and what is predicted at each, in 50 and 90 % intervals."""
     import arviz_plots as azp
 
-    name, column = variable_name(fit.schema.target), variable_name(fit.schema.columns[0])
-    order = np.argsort(fit.x[:, 0], kind="stable")
+    real = seen(tree)
+    name, column = variable_name(real.target), variable_name(real.columns[0])
+    order = np.argsort(real.x[:, 0], kind="stable")
     groups = {g: tree[g].to_dataset()[["y"]].isel(row=order) for g in ("posterior_predictive", "observed_data")}
     groups = {g: data.rename(y=name) for g, data in groups.items()}
-    groups["constant_data"] = xr.Dataset({column: ("row", fit.x[order, 0])}, {"row": groups["observed_data"].row})
+    groups["constant_data"] = xr.Dataset({column: ("row", real.x[order, 0])}, {"row": groups["observed_data"].row})
     return azp.plot_lm(
         xr.DataTree.from_dict(groups), x=column, y=name, ci_kind="eti", ci_prob=(0.5, 0.9), backend="matplotlib"
     )
 
 
-def plot_response_errors(fit: "Fit", tree: xr.DataTree, errors: np.ndarray | None = None) -> Figure:
+def plot_response_errors(tree: xr.DataTree, errors: np.ndarray | None = None) -> Figure:
     """What each response is off by in what the other rows predict of it, against columns; means of like rows in red.
 
     Errors are values of a standard normal where the fit is right: Phi^-1 of the places that ``plot_response_loo_pit``
@@ -182,14 +194,14 @@ def plot_response_errors(fit: "Fit", tree: xr.DataTree, errors: np.ndarray | Non
     farthest from it.
     errors: of ``Case.errors``, where they are at hand.
     """
-    z = Case(fit, tree).errors if errors is None else errors
-    found = []
-    for j, levels in enumerate(fit.schema.each_levels):
-        edges = np.arange(len(levels) + 1) - 0.5 if isinstance(levels, tuple) else _quantiles(fit.x[:, j])
-        group = np.clip(np.searchsorted(edges, fit.x[:, j], side="right") - 1, 0, len(edges) - 2)
+    z = norm.ppf(pit_of_response(tree)) if errors is None else errors
+    real, found = seen(tree), []
+    for j, levels in enumerate(real.levels):
+        edges = np.arange(len(levels) + 1) - 0.5 if isinstance(levels, tuple) else _quantiles(real.x[:, j])
+        group = np.clip(np.searchsorted(edges, real.x[:, j], side="right") - 1, 0, len(edges) - 2)
         count = np.bincount(group, minlength=len(edges) - 1)
         there = count > 0
-        at = np.bincount(group, fit.x[:, j], len(count))[there] / count[there]
+        at = np.bincount(group, real.x[:, j], len(count))[there] / count[there]
         mean = np.bincount(group, z, len(count))[there] / count[there]
         # The statistic of a chi-square test that all means are 0, less what is expected of as many.
         found.append((np.sum(count[there] * mean**2) - there.sum(), j, at, mean, 2 / np.sqrt(count[there])))
@@ -197,13 +209,13 @@ def plot_response_errors(fit: "Fit", tree: xr.DataTree, errors: np.ndarray | Non
     figure, axes = plt.subplots(1, len(found), figsize=(3.2 * len(found), 2.8), sharey=True, squeeze=False)
     rng = np.random.default_rng(0)
     for axis, (_, j, at, mean, two) in zip(axes[0], found, strict=True):
-        levels = fit.schema.each_levels[j]
+        levels = real.levels[j]
         axis.axhline(0, color="grey", lw=0.5)
-        axis.plot(_apart(fit.x[:, j], levels, rng), z, ls="", marker="o", ms=3, alpha=0.3)
+        axis.plot(_apart(real.x[:, j], levels, rng), z, ls="", marker="o", ms=3, alpha=0.3)
         axis.errorbar(at, mean, two, color="#a40e26", marker="o", ms=4, ls="" if isinstance(levels, tuple) else "-")
-        axis.set_xlabel(fit.schema.columns[j])
+        axis.set_xlabel(real.columns[j])
         _name_ticks(axis.xaxis, levels)
-    axes[0, 0].set_ylabel(f"error of {fit.schema.target}")
+    axes[0, 0].set_ylabel(f"error of {real.target}")
     figure.tight_layout()
     return figure
 
@@ -227,7 +239,7 @@ def plot_columns_loo_pit(fit: "Fit", tree: xr.DataTree, places: Sequence[Places]
     from arviz_stats.ecdf_utils import ecdf_pit
 
     shown = Case(fit, tree).places if places is None else places
-    columns = shown[0].columns if shown else telling_columns(fit)
+    columns = shown[0].columns if shown else telling_columns(fit.x, known_or_assigned(fit))
     size = (3 * len(columns), 1.7 * max(len(shown), 1) + 0.5)
     figure, axes = plt.subplots(max(len(shown), 1), len(columns), figsize=size, sharex=True, squeeze=False)
     for axis, j in zip(axes[-1], columns, strict=True):
@@ -256,15 +268,15 @@ def plot_probabilities_by_class(fit: "Fit") -> Figure:
     """The mean label posterior of the rows of each label: how a model without P(x) takes one label for another."""
     labels = [str(label) for label in fit.label_coordinate.tolist()]
     posterior = np.exp(fit.log_label_posterior(fit.x).values)
-    seen = np.unique(fit.y)
-    means = np.array([posterior[fit.y == k].mean(axis=0) for k in seen])
+    known = np.unique(fit.y)
+    means = np.array([posterior[fit.y == k].mean(axis=0) for k in known])
     size = 0.5 * len(labels) + 2.5
     figure, axis = plt.subplots(figsize=(size + 1, size))
     image = axis.imshow(means, vmin=0, vmax=1, cmap="Blues")
     for i, k in np.ndindex(means.shape):
         axis.text(k, i, f"{means[i, k]:.2f}", ha="center", va="center", color="white" if means[i, k] > 0.5 else "black")
     axis.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
-    axis.set_yticks(range(len(seen)), [labels[k] for k in seen])
+    axis.set_yticks(range(len(known)), [labels[k] for k in known])
     axis.set(xlabel="predicted", ylabel=fit.schema.target, title="mean label posterior of the rows of each label")
     figure.colorbar(image, shrink=0.8)
     return figure
@@ -276,7 +288,7 @@ def plot_generated(fit: "Fit", n: int = 200) -> Figure:
     Rows of equal names or counts are shown beside each other, not on top.
     """
     codes = known_or_assigned(fit)
-    columns = telling_columns(fit, codes)[:2]
+    columns = telling_columns(fit.x, codes)[:2]
     first, second = columns[0], columns[-1]
     labels = fit.label_coordinate.tolist()
     size = (3.6 * len(labels), 3.6)

@@ -129,9 +129,7 @@ def _parameters(case: Case) -> Iterator[Part]:
     fit, tree = case.fit, case.tree
     if "prior_predictive" in tree:
         caption = "The prior should be wider than the data, and not far from them."
-        yield picture(
-            plots.plot_prior_predictive(fit, tree), "histograms of data and prior predictive", caption, "Prior"
-        )
+        yield picture(plots.plot_prior_predictive(tree), "histograms of data and prior predictive", caption, "Prior")
     each = list(at_modes(fit, tree["posterior"].to_dataset()))
     for mode, draws in each:
         yield _numbers(f"Posterior{mode}", draws)

@@ -1,0 +1,38 @@
+"""What a fit's ``to_arviz()`` says of the rows that were seen, without the fit."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The user's rows and names.
+
+    x: (rows, columns), NaN where a cell is missing. y: of each row a number or a code, None where one is hidden or the
+    model has none. levels: of each column the names of its codes, COUNTS, or None. labels: by their codes.
+    """
+
+    x: np.ndarray
+    y: np.ndarray | None
+    columns: list[str]
+    levels: list[tuple[str, ...] | str | None]
+    labels: list[str]
+    target: str
+
+
+def seen(tree: xr.DataTree) -> Seen:
+    """From the groups ``observed_data`` and ``constant_data`` that ``to_arviz()`` makes."""
+    observed = tree["observed_data"]
+    x = (observed if "x" in observed else tree["constant_data"])["x"]
+    levels = [tuple(one) if isinstance(one, list) else one for one in json.loads(x.attrs["levels"])]
+    return Seen(
+        x=x.values,
+        y=observed["y"].values if "y" in observed else None,
+        columns=[str(name) for name in x.feature.values],
+        levels=levels,
+        labels=[str(label) for label in observed["class"].values] if "class" in observed.coords else [],
+        target=observed["y"].attrs["long_name"] if "y" in observed else "",
+    )

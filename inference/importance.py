@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .modes import prior_scale
 from .optimise import value_at
+from .starts import prior_scale
 
 if TYPE_CHECKING:
     from .problem import Problem

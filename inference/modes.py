@@ -1,13 +1,12 @@
 """Where the mode of a problem is, how wide the posterior is there, and where chains start."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 from scipy.sparse import dia_array, diags_array
 
 from .errors import NoMaximumError, PrecisionError
@@ -25,20 +24,23 @@ from .optimise import (
     value_at,
 )
 from .progress import bar
+from .starts import by_the_centre, pretended, prior_scale, prior_starts
 from .target import log_target
 
 if TYPE_CHECKING:
     from .problem import Problem
 
 LABELINGS = 10, 30  # climbs from pretended labelings: at least, and at most where the best one's end was met but once
-DRAWS = 2, 5  # climbs from the prior, likewise
+DRAWS = 2, 24  # climbs from the prior: at least, and at most
+SECOND = 8  # climbs from the prior at least, where fewer agreed on what is no maximum, or are made in no time
+SMALL = 12  # parameters up to which they are
+RIVALS = 4  # ends that are looked at closely where no two are alike
+PLACES = 5  # climbs from the prior that look for places where chains may start
 LOOKED = 32  # draws of the prior of which none may lie higher than where climbs ended
 FEW = 3_000  # rows with a known label, and as many without, on which the climbs from all starts are made at least
 EACH = 100  # of those with a known label for each parameter, as of a few the mode may be anywhere: labels are separable
 SAME = 0.1  # nats between the ends of two climbs that count as one mode
 TWINS = SAME / 20  # likewise, of modes that differ in the names of labels; climbs end within a fifth of it
-NAMELESS = 2.0  # nats by which a climb may end higher with other names for the same labels, where names do not matter
-ALIKE = 0.995  # share of rows whose labels agree in two labelings that count as one
 CLOSE_BY = 0.03  # widths of the prior, likewise, between their places
 PROBES = 16  # products with a large Hessian, for its diagonal
 NEAR = 10.0  # nats below the best mode at which another one still is a place for chains to start
@@ -47,12 +49,12 @@ Climbed = tuple[np.ndarray, float]  # where a climb ended, and the log density t
 
 
 def search(
-    problem: "Problem", seed: int, *, prior: bool, jacobian: bool, every: bool = False
+    problem: "Problem", seed: int, *, prior: bool, jacobian: bool, least: int = DRAWS[0]
 ) -> tuple[Mode, list[np.ndarray]]:
     """The best mode that several climbs lead to, and where the climbs that are nearly as good ended.
 
-    The climbs are made on FEW of the rows, weighted so that they stand for all, until two of them ended at the best
-    mode; ``every``: from all of the prior's starts, to see its other modes. Newton's steps with all rows do the rest.
+    The climbs are made on FEW of the rows, weighted so that they stand for all, until it is likely that no other leads
+    higher (``_settled``); Newton's steps with all rows do the rest. least: climbs from the prior.
     """
     target = {"prior": prior, "jacobian": jacobian, **problem.keywords}
     draws = problem.prior_draws(seed)
@@ -62,25 +64,31 @@ def search(
     def height(vector: np.ndarray) -> float:
         return value_at(vector, scale, problem.spec, few, **target)
 
+    @cache
+    def highest() -> float:
+        return max(map(height, draws[:LOOKED]))
+
     if not prior:
-        check_effect(_by_the_centre(draws), scale, problem.spec, (few, problem.rows), **target)
-    numbered = enumerate(_prior_starts(draws, height))
-    least, most = (DRAWS[1], DRAWS[1]) if every else DRAWS
+        check_effect(by_the_centre(draws), scale, problem.spec, (few, problem.rows), **target)
+    numbered = enumerate(prior_starts(draws, height))
+    fewest, most = max(least, SECOND if scale.size <= SMALL else 0), DRAWS[1]
     hidden = problem.rows.y.shape[0] < problem.rows.x.shape[0]
     if hidden:
-        numbered = _pretended(problem, few, np.median(draws, axis=0), scale, seed, split=not prior)
-        least, most = LABELINGS
+        numbered = pretended(problem, few, np.median(draws, axis=0), scale, seed, split=not prior)
+        fewest, most = LABELINGS
     climbs: dict[int, Climbed] = {}
     values: list[float] = []
-    for number, start in bar(numbered, desc="climbs, at most", total=most):
+    for number, start in bar(islice(numbered, most), desc="climbs, at most", total=most):
         if number not in climbs:
             climbs[number] = climb(start, scale, problem.spec, few, enough=part * SAME / 100, **target)
         values.append(climbs[number][1])
-        top = max(values)
-        met_again = sum(value > top - part * SAME for value in values) > 1
-        looked = hidden or len(values) > DRAWS[0]  # as the third start is the highest draw
-        if len(values) >= least and met_again and (looked or max(map(height, draws[:LOOKED])) <= top):
+        if len(values) < fewest or _times_met(values, part * SAME) < 2:
+            continue
+        if hidden or (_settled(values, part * SAME) and highest() <= max(values)):
             break
+    alone = False
+    if _times_met(values, part * SAME) < 2 and scale.size <= DENSE:
+        climbs[-1], alone = _polished(list(climbs.values()), part * SAME, scale, problem.spec, few, **target)
     alike = (np.inf, part * TWINS) if hidden else (CLOSE_BY * scale, part * SAME)
     ends = _different(list(climbs.values()), *alike)
     if few is not problem.rows:
@@ -90,10 +98,52 @@ def search(
             ends = _different([descend(end, *data, enough=part * SAME / 100, **target) for end, _ in there], *alike)
         ends = _on_all_rows(problem, ends, few, scale, part, **target)
     best = max(ends, key=lambda climbed: climbed[1])
-    mode = _mode_or_rows(problem, best[0], scale, few, **target)
+    again = partial(search, problem, seed, prior=prior, jacobian=jacobian)
+    try:
+        mode = _mode_or_rows(problem, best[0], scale, few, **target)
+    except NoMaximumError:
+        if hidden or len(values) >= SECOND:
+            raise
+        return again(least=SECOND)  # two climbs that end where a curve is flat may agree, below a maximum
     if mode is None:
-        return search(problem, seed, prior=prior, jacobian=jacobian, every=every)
-    return mode, [vector for vector, value in ends if value > mode.value - NEAR]
+        return again(least=least)
+    return replace(mode, alone=len(values) if alone else 0), [
+        vector for vector, value in ends if value > mode.value - NEAR
+    ]
+
+
+def _times_met(values: list[float], nats: float) -> int:
+    """How many climbs ended at the highest of their ends."""
+    return sum(value > max(values) - nats for value in values)
+
+
+def _polished(ends: list[Climbed], nats: float, *data: object, **target: object) -> tuple[Climbed, bool]:
+    """The best of RIVALS ends, where Newton leads from them, and whether others are modes, too, but all lower.
+
+    Of badly scaled columns, climbs stop at many heights on their way to one mode.
+    """
+    ends = sorted(ends, key=lambda climbed: -climbed[1])[:RIVALS]
+    modes = []
+    for vector, _ in bar(ends, desc="rivals"):
+        try:
+            mode = find_mode(vector, *data, **target)
+        except (NoMaximumError, PrecisionError):
+            continue  # if it is the best end, the sentence is said where all rows are looked at
+        modes.append((mode.vector, mode.value))
+    best = max([*modes, ends[0]], key=lambda climbed: climbed[1])
+    lower = [value < best[1] - nats for _, value in modes]
+    return best, sum(lower) > 0 and len(lower) - sum(lower) < 2
+
+
+def _settled(values: list[float], nats: float) -> bool:
+    """Whether so many climbs n ended at so few different heights w that no other height is likely to be there.
+
+    All at one, or, of several, w (n - 1) / (n - w - 2) <= w + 1/2, the left side what is expected of how many there are
+    (Boender and Rinnooy Kan 1987, equation 14).
+    """
+    ends = np.sort([value for value in values if np.isfinite(value)])
+    n, w = len(ends), 1 + int(np.sum(np.diff(ends) > nats))
+    return w == 1 or (n > w + 2 and w * (n - 1) / (n - w - 2) <= w + 0.5)
 
 
 def _mode_or_rows(problem: "Problem", start: np.ndarray, scale: np.ndarray, few: Rows, **target: object) -> Mode | None:
@@ -228,7 +278,7 @@ def precondition(problem: "Problem", seed: int) -> tuple[np.ndarray, np.ndarray,
     and at other modes that are nearly as high, so that their disagreement shows.
     """
     try:
-        mode, places = search(problem, seed, prior=True, jacobian=True, every=True)
+        mode, places = search(problem, seed, prior=True, jacobian=True, least=PLACES)
         whiten = whitening(problem, mode)
         v = [np.zeros(len(whiten)), *(np.linalg.solve(whiten, place - mode.vector) for place in places)]
         return mode.vector, whiten, _farthest_first(np.array(v)), True
@@ -245,102 +295,3 @@ def _farthest_first(places: np.ndarray) -> np.ndarray:
         order.append(int(distance.argmax()))
         distance = np.minimum(distance, np.linalg.norm(places - places[order[-1]], axis=1))
     return places[order]
-
-
-def prior_scale(draws: np.ndarray) -> np.ndarray:
-    """The width of each unconstrained parameter under its prior; 1 where it has none. Robust to heavy tails."""
-    low, high = np.quantile(draws, [0.25, 0.75], axis=0)
-    return np.where(high > low, (high - low) / 1.349, 1.0)
-
-
-def _by_the_centre(draws: np.ndarray) -> np.ndarray:
-    """The prior's centre, but for a step that breaks ties."""
-    return np.median(draws, axis=0) + 0.1 * (draws[0] - draws.mean(axis=0))
-
-
-def _prior_starts(draws: np.ndarray, height: Callable[[np.ndarray], float]) -> Iterator[np.ndarray]:
-    """The prior's centre, a draw, the highest of all draws or 0, and, as a sign may be free, mirror images of the two.
-
-    Of a wave, say, most draws lead to a local maximum, and of a wide prior to nowhere; one of many is near the best.
-    """
-    centre = np.median(draws, axis=0)
-    yield _by_the_centre(draws)
-    yield draws[1]
-    highest = max([0 * centre, *draws], key=height)
-    yield highest
-    yield 2 * centre - draws[1]
-    yield 2 * centre - highest
-
-
-def _pretended(
-    problem: "Problem", few: Rows, centre: np.ndarray, scale: np.ndarray, seed: int, *, split: bool
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Climbs from the prior's centre with k-means' labels in place of the hidden ones, all named alike.
-
-    Equal labels have equal numbers. split: the first labels are the values of a column that has no more of them than
-    there are labels. Within these it does not vary, so that a likelihood with a variance of its own grows without bound
-    there, which k-means would find at some seeds only.
-
-    Hidden labels make several modes and a saddle where all classes agree, so that no draw of the prior is a start.
-    """
-    from sklearn.cluster import KMeans
-    from threadpoolctl import ThreadpoolController
-
-    x, known = np.asarray(few.x), np.asarray(few.y)
-    weights = None if few.weights is None else np.maximum(few.weights, 0.0)  # stand-ins may have negative ones
-    classes = problem.shape.classes
-    controller = ThreadpoolController()
-    target = {"prior": True, "jacobian": True, **problem.keywords}
-
-    def climbed(labels: np.ndarray) -> Climbed:
-        return climb(centre, scale, problem.spec, replace(few, y=labels), enough=1.0, **target)
-
-    labelings: list[np.ndarray] = []
-    starts: list[np.ndarray] = []
-    width = x.std(axis=0)
-    width[width == 0] = 1.0  # in few rows; in others such a column varies
-    values = [np.unique(column, return_inverse=True)[1] for column in x.T if split]
-    column = next((each for each in values if 0 < each.max() < classes), None)
-    for i in range(LABELINGS[1]):
-        # Half of the starts see the columns in their own units, half standardised.
-        view = x if i % 2 else x / width
-        clusters = KMeans(classes, n_init=1, random_state=seed + i)
-        with controller.limit(limits=1):  # threads cost more than they bring for so few rows
-            labels = column if column is not None else clusters.fit_predict(view, sample_weight=weights)
-        column = None
-        named = known if len(known) else next(iter(labelings), labels)
-        # Clusters take the names of the labels that are known, or of the first start's clusters.
-        together = np.zeros((classes, classes))
-        np.add.at(together, (labels[: len(named)], named), 1)
-        labels = linear_sum_assignment(-together)[1][labels]
-        labels = np.concatenate([known, labels[len(known) :]]).astype(int)
-        alike = (number for number, other in enumerate(labelings) if np.mean(labels == other) > ALIKE)
-        number = next(alike, len(labelings))
-        if number == len(labelings):
-            if not labelings and not len(known):
-                labels = _best_named(labels, classes, lambda labels: climbed(labels)[1])
-            labelings.append(labels)
-            starts.append(climbed(labels)[0])
-        yield number, starts[number]
-
-
-def _best_named(labels: np.ndarray, classes: int, value: Callable[[np.ndarray], float]) -> np.ndarray:
-    """The same clusters with the names under which ``value`` is greatest, by swaps of two names.
-
-    Names matter where labels have priors of their own; where they do not, shifting all of them changes nothing.
-    """
-    best = value(labels)
-    if abs(value((labels + 1) % classes) - best) < NAMELESS:
-        return labels
-    pairs = [(a, b) for a in range(classes) for b in range(a)]
-    for _ in range(classes):  # each round puts one name right at least
-        rounds = best
-        for a, b in pairs:
-            names = np.arange(classes)
-            names[[a, b]] = b, a
-            swapped = value(names[labels])
-            if swapped > best:
-                labels, best = names[labels], swapped
-        if best == rounds:
-            break
-    return labels

@@ -108,6 +108,7 @@ class Mode:
     gap: Newton's estimate of the nats still missing, g' H^-1 g / 2. gradient_norm: the length of the gradient, in nats
     for one width of its prior in each parameter (for one unit of unconstrained space where the prior has no width).
     ridges: directions whose curvature is no more than rounding errors of others', columns as long as it says.
+    alone: how many climbs were made where only one of them led here; 0 where several did.
     """
 
     vector: np.ndarray
@@ -115,6 +116,7 @@ class Mode:
     gap: float
     gradient_norm: float
     ridges: np.ndarray
+    alone: int = 0
 
     @property
     def diagnostics(self) -> dict[str, float]:
@@ -122,12 +124,18 @@ class Mode:
 
     @property
     def warning(self) -> tuple[str, ...]:
-        """A sentence where the optimiser came near the maximum but not to it."""
-        if self.gap <= CLOSE:
-            return ()
-        return (
-            f"the optimiser stopped with {self.gap:.1g} nats or more still to gain; the fit is not quite the mode.",
-        )
+        """Sentences where the optimiser came near the maximum but not to it, or where there may be a higher one."""
+        said = []
+        if self.gap > CLOSE:
+            said.append(
+                f"the optimiser stopped with {self.gap:.1g} nats or more still to gain; the fit is not quite the mode."
+            )
+        if self.alone:
+            said.append(
+                f"of {self.alone} climbs one alone led to this mode, all others to lower ones, so there may be higher "
+                "ones still; compare log_density at other seeds, or use nuts, whose chains tell whether they agree."
+            )
+        return tuple(said)
 
 
 def hessian_at(vector: np.ndarray, spec: Spec, rows: Rows, **target: object) -> np.ndarray:
@@ -214,9 +222,12 @@ class _Objective:
         return float(value), np.asarray(gradient)
 
     def hessian(self, u: np.ndarray, axes: np.ndarray, rows: Rows) -> np.ndarray:
-        """A' H A, for the columns of A."""
+        """A' H A, for the columns of A. Raises NoMaximumError where it is not finite."""
         data = jnp.asarray(u), jnp.asarray(axes), self.scale, self.spec, rows
-        return axes.T @ np.asarray(_hessian(*data, **self.target)).T
+        product = axes.T @ np.asarray(_hessian(*data, **self.target)).T
+        if not np.isfinite(product).all():
+            raise NoMaximumError(f"the log density is not smooth where the search led; {instead(self.target)}.")
+        return product
 
     def axes(self, u: np.ndarray, rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Curvatures l and axes A of the Hessian H, A' H A = diag(l), and directions whose curvature may be rounding.
@@ -227,8 +238,6 @@ class _Objective:
         axes, weak = np.eye(u.size), None
         for least, none in ((LEAST, 1e-9), (FLAT, 0.03)):
             hessian = self.hessian(u, axes, rows)
-            if not np.isfinite(hessian).all():
-                raise NoMaximumError(f"the log density is not smooth where the search led; {instead(self.target)}.")
             diagonal = np.abs(np.diagonal(hessian))
             width = 1 / np.sqrt(np.maximum(diagonal, least * max(diagonal.max(), 1e-9)))
             curvature, turned = np.linalg.eigh(width[:, None] * hessian * width)

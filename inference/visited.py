@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .arithmetic import arithmetic
-from .modes import SAME, few_rows, prior_scale
+from .modes import SAME, few_rows
 from .optimise import height_of
 from .progress import bar
+from .starts import prior_scale
 
 if TYPE_CHECKING:
     from .problem import Problem

@@ -9,7 +9,18 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pytest
-from bayeszoo.inference import FitWarning, NoMaximumError, lbfgs, map_estimate, maximum, mle, modes, nuts, optimise
+from bayeszoo.inference import (
+    FitWarning,
+    NoMaximumError,
+    laplace,
+    lbfgs,
+    map_estimate,
+    maximum,
+    mle,
+    modes,
+    nuts,
+    optimise,
+)
 from bayeszoo.inference.problem import Problem
 from bayeszoo.models import fixed_variance_mixture, gaussian_mixture, softmax_regression, tied
 from numpyro import sample
@@ -39,6 +50,44 @@ def test_a_wave_has_its_own_frequency():
         for fitter in (mle, map_estimate):
             found = fitter(wave, t[:, None], y).params["f"].item()
             assert found == pytest.approx(frequency, abs=0.02)  # its standard error is 0.003
+
+
+def test_curves_are_found_where_most_climbs_end_flat():
+    """A peak and a growth curve at any place: far from it, the model is flat, which is a mode, or none, of its own."""
+    rng = np.random.default_rng(0)
+
+    def peak(x, y=None):
+        height, sigma = sample("height", dist.Normal(0, 10)), sample("sigma", dist.HalfNormal(5))
+        place, width = sample("place", dist.Uniform(0, 50)), sample("width", dist.HalfNormal(5))
+        sample("y", dist.Normal(height * jnp.exp(-0.5 * ((x[:, 0] - place) / width) ** 2), sigma), obs=y)
+
+    def growth(x, y=None):
+        limit, sigma = sample("limit", dist.HalfNormal(100)), sample("sigma", dist.HalfNormal(10))
+        rate, place = sample("rate", dist.HalfNormal(3)), sample("place", dist.Normal(0, 100))
+        sample("y", dist.Normal(limit * jax.nn.sigmoid(rate * (x[:, 0] - place)), sigma), obs=y)
+
+    x = rng.uniform(0, 50, 120)
+    for place in rng.uniform(5, 45, 4):
+        bell = 8 * np.exp(-0.5 * ((x - place) / 2) ** 2) + 0.5 * rng.normal(size=120)
+        rise = 140 / (1 + np.exp(-0.5 * (x - place))) + 6 * rng.normal(size=120)
+        for fitter in (mle, map_estimate):
+            for model, y in ((peak, bell), (growth, rise)):
+                found = fitter(model, x[:, None], y).params["place"].item()
+                assert found == pytest.approx(place, abs=0.6)  # five standard errors are 0.5 or less
+
+
+@pytest.mark.parametrize("fitter", [mle, laplace])
+def test_a_mode_that_one_climb_alone_found_is_said(fitter):
+    """Of frequencies from 20 to 60 over 60 units of time, there are hundreds of local maxima."""
+    rng = np.random.default_rng(0)
+    t = rng.uniform(0, 60, 100)
+
+    def wave(x, y=None):
+        sample("y", dist.Normal(jnp.sin(sample("f", dist.Uniform(20, 60)) * x[:, 0]), 0.5), obs=y)
+
+    with pytest.warns(FitWarning, match="of 24 climbs one alone led to this mode, all others to lower ones"):
+        fit = fitter(wave, t[:, None], np.sin(31.4 * t) + 0.5 * rng.normal(size=100))
+    assert any("there may be higher ones still" in sentence for sentence in fit.warnings)
 
 
 @pytest.mark.parametrize("unit", [300.0, 1e6])

@@ -12,6 +12,7 @@ import sysconfig
 import weakref
 from collections import deque
 from collections.abc import Hashable, Iterator, KeysView, Mapping
+from contextvars import ContextVar
 from enum import Enum
 from functools import cached_property, lru_cache, partial, partialmethod
 from pathlib import Path
@@ -35,6 +36,9 @@ COMPUTED = cached_property, lazy_property
 REDUCING = "__reduce_ex__", "__reduce__", "__getstate__"
 # What draws random numbers is another after each; of NumPy's functions, one made of the user's may have any name.
 ALONE = random.Random, np.random.Generator, np.random.RandomState, np.random.BitGenerator, np.ufunc
+# Functions that read by a text: attributes, and globals or modules, too. A text in their code may be such a name.
+BY_TEXT = {"getattr", "hasattr", "vars", "__dict__", "attrgetter"}
+NAMESPACES = {"globals", "modules", "import_module"}
 NOTED = {"__module__", "__qualname__", "__doc__", "__firstlineno__"}  # of a class, by Python; no model reads them
 
 
@@ -72,8 +76,8 @@ def content(value: Any, seen: dict[int, Any] | None = None) -> Hashable:
         own = (value, content(vars(value).get("__wrapped__"), seen)) if made else getattr(value, "__qualname__", None)
         return kind.__name__, getattr(value, "__name__", None), getattr(value, "__module__", None), own
     seen[id(value)] = value
-    if isinstance(value, type):  # its methods and values, those of its bases, too
-        return value, content(_of_class(value), seen), content(value.__bases__, seen)
+    if isinstance(value, type):  # its methods and values, those of its bases and of its own class, too
+        return value, content(_of_class(value), seen), content((value.__bases__, kind), seen)
     if isinstance(value, staticmethod | classmethod):
         return kind, content(value.__func__, seen)
     if isinstance(value, property):
@@ -145,6 +149,10 @@ def _made_of(value: Any) -> Any:
     kind = type(value)
     if isinstance(value, ALONE):
         return _Same(value)
+    if isinstance(value, ContextVar):
+        return [value.get(None)]
+    if isinstance(value, memoryview):
+        return value.tobytes()
     registered = copyreg.dispatch_table.get(kind)
     try:
         made = registered(value) if registered else value.__reduce_ex__(4)
@@ -172,6 +180,7 @@ def _outside(function: Any) -> dict[str, Any]:
     """The globals and the closure that a function reads, those of the functions inside it, too.
 
     Of a module of the user's, also one that is imported in the function, all that has a name which the function reads.
+    Of the environment, the variables that it names.
     """
     loaded, names, bases, parts = _names(function.__code__)
     package = function.__globals__.get("__package__")
@@ -183,7 +192,10 @@ def _outside(function: Any) -> dict[str, Any]:
     cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
     found |= {name: cell.cell_contents for name, cell in cells.items() if cell != EMPTY}
     met: set[int] = set()
-    return {name: _used(value, names, met) for name, value in found.items()}
+    used = {name: _used(value, names, met) for name, value in found.items()}
+    if names & {"environ", "getenv"}:
+        used["environ"] = {name: os.environ[name] for name in _texts(function.__code__) if name in os.environ}
+    return used
 
 
 @lru_cache(maxsize=10_000)
@@ -200,7 +212,19 @@ def _names(code: Any) -> tuple[KeysView[str], ...]:
     for inner in filter(inspect.iscode, code.co_consts):
         for names, more in zip(found, _names(inner), strict=True):
             names.update(more)
+    loaded, read, *_ = found
+    if read & (BY_TEXT | NAMESPACES):
+        read.update(part for text in _texts(code) for part in (text, *text.split(".")))
+    if read & NAMESPACES:
+        loaded.update(read)
     return tuple(dict.fromkeys(sorted(names)).keys() for names in found)
+
+
+def _texts(code: Any) -> list[str]:
+    """Texts in code and in that inside it, sorted."""
+    held = [one for const in code.co_consts for one in (const if isinstance(const, tuple) else (const,))]
+    texts = {one for one in held if isinstance(one, str)}
+    return sorted(texts.union(*map(_texts, filter(inspect.iscode, held))))
 
 
 def _load(base: str, package: str | None, parts: KeysView[str]) -> None:

@@ -4,12 +4,17 @@ import copy
 import datetime
 import enum
 import functools
+import importlib
+import os
 import re
+import sys
+import types
 import weakref
 from collections import Counter, namedtuple
+from contextvars import ContextVar
 from decimal import Decimal
 from fractions import Fraction
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from types import SimpleNamespace
 
 import jax
@@ -184,6 +189,62 @@ def test_code_that_is_replaced_and_what_a_weak_reference_leads_to():
     function.__code__, point.width = subtracted(1).__code__, 2
     assert content(function) != before[0]
     assert content(reference) != before[1]
+
+
+settings = types.ModuleType("settings_of_a_model")
+K = 2.0
+VARYING = ContextVar("VARYING", default=2.0)
+BYTES = bytearray(b"2")
+VIEW = memoryview(BYTES)
+
+
+class Meta(type):
+    width = 2.0
+
+
+class Model(metaclass=Meta):
+    pass
+
+
+READERS = {
+    "getattr": lambda: getattr(settings, "width"),  # noqa: B009
+    "vars": lambda: vars(settings)["width"],
+    "__dict__": lambda: settings.__dict__["width"],
+    "attrgetter": lambda: attrgetter("width")(settings),
+    "sys.modules": lambda: sys.modules["settings_of_a_model"].width,
+    "import_module": lambda: importlib.import_module("settings_of_a_model").width,
+    "globals": lambda: globals()["K"],
+    "its own module": lambda: sys.modules[__name__].K,
+    "os.environ": lambda: os.environ["WIDTH"],
+    "os.getenv": lambda: os.getenv("WIDTH"),
+    "context": lambda: VARYING.get(),
+    "memory": lambda: VIEW[0],
+    "metaclass": lambda: Model.width,
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_what_is_read_by_a_text_or_through_another(name, monkeypatch):
+    """What a function reads is told apart, and what stands beside it is no difference."""
+
+    def put(value):
+        monkeypatch.setattr(settings, "width", value, raising=False)
+        monkeypatch.setitem(globals(), "K", value)
+        monkeypatch.setenv("WIDTH", str(value))
+        monkeypatch.setattr(Meta, "width", value)
+        VARYING.set(value)
+        BYTES[0] = int(value)
+
+    monkeypatch.setitem(sys.modules, "settings_of_a_model", settings)
+    put(2.0)
+    read = READERS[name]
+    before, answer = content(read), read()
+    monkeypatch.setattr(settings, "other", 1, raising=False)
+    monkeypatch.setenv("OTHER", "1")
+    assert content(read) == before or name == "__dict__"  # which is all of a module
+    put(3.0)
+    assert read() != answer
+    assert content(read) != before
 
 
 def test_a_prior_of_ones_own_that_is_bound_anew():

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from .problem import Problem
 
 LABELINGS = 10, 30  # climbs from pretended labelings: at least, and at most where the best one's end was met but once
-DRAWS = 2, 24  # climbs from the prior: at least, and at most
-SECOND = 8  # climbs from the prior at least, where fewer agreed on what is no maximum, or are made in no time
-SMALL = 12  # parameters up to which they are
+DRAWS = 2, 8  # climbs from the prior: at least, and at most; at least as many where fewer agreed on what is no maximum
+SMALL = 12  # parameters up to which climbs take no time
+MANY = 8, 24  # climbs from the prior that are made then
 RIVALS = 4  # ends that are looked at closely where no two are alike
 PLACES = 5  # climbs from the prior that look for places where chains may start
 LOOKED = 32  # draws of the prior of which none may lie higher than where climbs ended
@@ -53,8 +53,8 @@ def search(
 ) -> tuple[Mode, list[np.ndarray]]:
     """The best mode that several climbs lead to, and where the climbs that are nearly as good ended.
 
-    The climbs are made on FEW of the rows, weighted so that they stand for all, until it is likely that no other leads
-    higher (``_settled``); Newton's steps with all rows do the rest. least: climbs from the prior.
+    The climbs are made on FEW of the rows, weighted so that they stand for all, until two end at the best mode, and, of
+    few parameters, until others are not likely; Newton's steps with all rows do the rest. least: climbs from the prior.
     """
     target = {"prior": prior, "jacobian": jacobian, **problem.keywords}
     draws = problem.prior_draws(seed)
@@ -71,7 +71,8 @@ def search(
     if not prior:
         check_effect(by_the_centre(draws), scale, problem.spec, (few, problem.rows), **target)
     numbered = enumerate(prior_starts(draws, height))
-    fewest, most = max(least, SECOND if scale.size <= SMALL else 0), DRAWS[1]
+    small = scale.size <= SMALL
+    fewest, most = MANY if small else (least, DRAWS[1])
     hidden = problem.rows.y.shape[0] < problem.rows.x.shape[0]
     if hidden:
         numbered = pretended(problem, few, np.median(draws, axis=0), scale, seed, split=not prior)
@@ -84,7 +85,7 @@ def search(
         values.append(climbs[number][1])
         if len(values) < fewest or _times_met(values, part * SAME) < 2:
             continue
-        if hidden or (_settled(values, part * SAME) and highest() <= max(values)):
+        if hidden or (highest() <= max(values) and not (small and _open(values, part * SAME))):
             break
     alone = False
     if _times_met(values, part * SAME) < 2 and scale.size <= DENSE:
@@ -102,14 +103,13 @@ def search(
     try:
         mode = _mode_or_rows(problem, best[0], scale, few, **target)
     except NoMaximumError:
-        if hidden or len(values) >= SECOND:
+        if hidden or len(values) >= DRAWS[1]:
             raise
-        return again(least=SECOND)  # two climbs that end where a curve is flat may agree, below a maximum
+        return again(least=DRAWS[1])  # two climbs that end where a curve is flat may agree, below a maximum
     if mode is None:
         return again(least=least)
-    return replace(mode, alone=len(values) if alone else 0), [
-        vector for vector, value in ends if value > mode.value - NEAR
-    ]
+    near = [vector for vector, value in ends if value > mode.value - NEAR]
+    return replace(mode, alone=len(values) if alone else 0), near
 
 
 def _times_met(values: list[float], nats: float) -> int:
@@ -135,15 +135,15 @@ def _polished(ends: list[Climbed], nats: float, *data: object, **target: object)
     return best, sum(lower) > 0 and len(lower) - sum(lower) < 2
 
 
-def _settled(values: list[float], nats: float) -> bool:
-    """Whether so many climbs n ended at so few different heights w that no other height is likely to be there.
+def _open(values: list[float], nats: float) -> bool:
+    """Whether so few climbs n ended at so many different heights w that others are likely to be there.
 
-    All at one, or, of several, w (n - 1) / (n - w - 2) <= w + 1/2, the left side what is expected of how many there are
-    (Boender and Rinnooy Kan 1987, equation 14).
+    Where w > 1 and w (n - 1) / (n - w - 2) > w + 1/2, the left side what is expected of how many there are (Boender and
+    Rinnooy Kan 1987, equation 14).
     """
     ends = np.sort([value for value in values if np.isfinite(value)])
     n, w = len(ends), 1 + int(np.sum(np.diff(ends) > nats))
-    return w == 1 or (n > w + 2 and w * (n - 1) / (n - w - 2) <= w + 0.5)
+    return w > 1 and (n <= w + 2 or w * (n - 1) / (n - w - 2) > w + 0.5)
 
 
 def _mode_or_rows(problem: "Problem", start: np.ndarray, scale: np.ndarray, few: Rows, **target: object) -> Mode | None:

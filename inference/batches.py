@@ -171,7 +171,7 @@ def labels_of(
     values = column.dictionary.to_pylist()
     places = column.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)  # polars' are unsigned
     if any(isinstance(value, bytes) for value in values):
-        raise DataError(f"'{target}' of {where} holds text that is not UTF-8; write the file in that encoding.")
+        raise DataError(f"'{target}' of {where} holds bytes, or text that is not UTF-8; write text in that encoding.")
     ordered = column.type.ordered
     codes, names = read_labels(values, values if ordered or categories else None)
     names = tuple(names) if categories and not ordered else names

@@ -26,7 +26,7 @@ from bayeszoo.models import (
     softmax_regression,
 )
 from bayeszoo.workflow import datasets, diagram, plots
-from bayeszoo.workflow.left_out import Case, own_label_posterior
+from bayeszoo.workflow.left_out import Case, known_or_assigned, own_label_posterior
 from bayeszoo.workflow.report import report
 from matplotlib.figure import Figure
 from numpyro import handlers
@@ -202,6 +202,22 @@ def test_a_response_has_densities_of_numbers_and_a_rootogram_of_counts():
     axis = plots.figure_of(plots.plot_response(counted.to_arviz())).axes[0]
     assert axis.get_ylabel() == "frequency"
     assert axis.get_yscale() == "sqrt"
+    plt.close("all")
+
+
+def test_labels_that_are_partly_hidden():
+    """Those that are known are in the tree; the prior's picture has a bar a label."""
+    some = Y.where(np.arange(len(Y)) % 5 > 0)
+    tree = fitted(softmax_regression, X, some).to_arviz()
+    axis = plots.plot_prior_predictive(tree).axes[0]
+    assert [text.get_text() for text in axis.get_xticklabels()] == ["Adelie", "Chinstrap", "Gentoo"]
+    heights = axis.patches[:3]
+    shares = some.value_counts(normalize=True)[["Adelie", "Chinstrap", "Gentoo"]]
+    np.testing.assert_allclose([bar.get_height() for bar in heights], shares)
+    joint = fitted(gaussian_naive_bayes, X, some)
+    with pytest.raises(DataError, match="labels of some rows are hidden"):
+        plots.plot_predictive_by_class(joint.to_arviz())
+    assert plots.plot_predictive_by_class(joint.to_arviz(), known_or_assigned(joint)).axes
     plt.close("all")
 
 

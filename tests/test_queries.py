@@ -131,6 +131,12 @@ def test_log_conditional_of_a_regression():
     ("model", "x", "y", "words"),
     [
         (gaussian_naive_bayes, X.assign(flat=1.0), SPECIES, "column 'flat' is constant"),
+        (
+            gaussian_naive_bayes,
+            X.assign(n=2**60 + np.arange(150) % 9),
+            SPECIES,
+            "as far as float64 tells .* subtract its",
+        ),
         (gaussian_naive_bayes, X.assign(flat=np.inf), SPECIES, "row 0, column 'flat' is inf"),
         (gaussian_naive_bayes, X.assign(word="a"), SPECIES, "column 'word' holds 'a'"),
         (gaussian_naive_bayes, X, ["one"] * 150, "every row has the label 'one'"),

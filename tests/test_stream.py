@@ -395,5 +395,5 @@ def test_truth_values_are_numbers_and_other_encodings_are_refused(tmp_path):
     table.to_csv(tmp_path / "a.csv", index=False)
     same_moments(summarise(tmp_path / "a.csv", target="kind"), summarise(table[["w", "large"]], table["kind"]))
     (tmp_path / "b.csv").write_bytes("w,kind\n1,\xe9\n2,b\n".encode("latin-1"))
-    with pytest.raises(DataError, match=r"'kind' of .* holds text that is not UTF-8"):
+    with pytest.raises(DataError, match=r"'kind' of .* holds bytes, or text that is not UTF-8"):
         summarise(tmp_path / "b.csv", target="kind")

@@ -38,7 +38,8 @@ def plot_prior_predictive(tree: xr.DataTree) -> Figure:
         shown = enumerate(zip(real.columns[:PANELS], real.levels[:PANELS], strict=True))
         pairs = [(name, levels, real.x[:, j], x[:, j]) for j, (name, levels) in shown]
     else:
-        pairs = [(real.target, None, real.y, drawn["y"].values.ravel())]
+        y = np.where(real.y < 0, np.nan, real.y) if real.labels else real.y
+        pairs = [(real.target, tuple(real.labels) or None, y, drawn["y"].values.ravel())]
     width = min(len(pairs), 3)
     height = -(-len(pairs) // width)
     figure, axes = plt.subplots(height, width, figsize=(3.4 * width, 2.2 * height), squeeze=False)
@@ -62,8 +63,10 @@ def plot_predictive_by_class(tree: xr.DataTree, codes: np.ndarray | None = None)
     """
     real, drawn = seen(tree), tree["posterior_predictive"]
     codes = real.y if codes is None else codes
-    if codes is None:
-        raise DataError("labels of some rows are hidden; give codes=known_or_assigned(fit), the most probable ones.")
+    if codes is None or np.any(codes < 0):
+        raise DataError(
+            "labels of some rows are hidden, or there are none; give codes=known_or_assigned(fit), the most probable ones."
+        )
     columns = telling_columns(real.x, codes)
     x = drawn["x"].values.reshape(-1, len(real.columns))
     y = drawn["y"].values.ravel()

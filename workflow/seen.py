@@ -11,8 +11,8 @@ import xarray as xr
 class Seen:
     """The user's rows and names.
 
-    x: (rows, columns), NaN where a cell is missing. y: of each row a number or a code, None where one is hidden or the
-    model has none. levels: of each column the names of its codes, COUNTS, or None. labels: by their codes.
+    x: (rows, columns), NaN where a cell is missing. y: of each row a number, or a code, -1 where its label is hidden;
+    None where the model has none. levels: of each column the names of its codes, COUNTS, or None. labels: by their codes.
     """
 
     x: np.ndarray
@@ -25,14 +25,15 @@ class Seen:
 
 def seen(tree: xr.DataTree) -> Seen:
     """From the groups ``observed_data`` and ``constant_data`` that ``to_arviz()`` makes."""
-    observed = tree["observed_data"]
-    x = (observed if "x" in observed else tree["constant_data"])["x"]
+    observed = tree["observed_data"].to_dataset()
+    given = tree["constant_data"].to_dataset() if "constant_data" in tree else xr.Dataset()
+    x, y = (next((rows[name] for rows in (observed, given) if name in rows), None) for name in ("x", "y"))
     levels = [tuple(one) if isinstance(one, list) else one for one in json.loads(x.attrs["levels"])]
     return Seen(
         x=x.values,
-        y=observed["y"].values if "y" in observed else None,
+        y=None if y is None else y.values,
         columns=[str(name) for name in x.feature.values],
         levels=levels,
         labels=[str(label) for label in observed["class"].values] if "class" in observed.coords else [],
-        target=observed["y"].attrs["long_name"] if "y" in observed else "",
+        target="" if y is None else y.attrs["long_name"],
     )

@@ -57,9 +57,9 @@ def to_arviz(fit: "Fit", *, seed: int = 0, prior_draws: int = 500) -> xr.DataTre
     million numbers. The prior's groups are left out where a prior is improper. log_likelihood: of each row,
     log P(x, y), log P(x) where its label is hidden, or log P(y | x); left out where rows have weights, as each would
     stand for several. sample_stats: of the fit. observed_data: the rows, with the labels as coordinate ``class``;
-    constant_data: x of a discriminative model; y, -1 where a label is hidden, if some are. The attribute ``levels`` of x
-    says, as JSON, what the codes of columns stand for, and ``long_name`` of y is the target's name, so that the tree says
-    by itself what was seen.
+    constant_data: x of a discriminative model; y, -1 where a label is hidden, if some are. The attribute ``levels`` of
+    x says, as JSON, what the codes of columns stand for, and ``long_name`` of y is the target's name, so that the tree
+    says by itself what was seen.
     A fit without rows (streamed, or updated) has none of the groups of rows.
     """
     chains, draws = fit.draws_shape

@@ -65,7 +65,7 @@ def plot_predictive_by_class(tree: xr.DataTree, codes: np.ndarray | None = None)
     codes = real.y if codes is None else codes
     if codes is None or np.any(codes < 0):
         raise DataError(
-            "labels of some rows are hidden, or there are none; give codes=known_or_assigned(fit), the most probable ones."
+            "labels of some rows are hidden, or there are none; give codes=known_or_assigned(fit), the likeliest ones."
         )
     columns = telling_columns(real.x, codes)
     x = drawn["x"].values.reshape(-1, len(real.columns))

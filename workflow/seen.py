@@ -12,7 +12,8 @@ class Seen:
     """The user's rows and names.
 
     x: (rows, columns), NaN where a cell is missing. y: of each row a number, or a code, -1 where its label is hidden;
-    None where the model has none. levels: of each column the names of its codes, COUNTS, or None. labels: by their codes.
+    None where the model has none. levels: of each column the names of its codes, COUNTS, or None. labels: in the order
+    of their codes.
     """
 
     x: np.ndarray

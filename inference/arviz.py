@@ -143,7 +143,10 @@ def _seen(fit: "Fit", sites: dict[str, np.ndarray]) -> xr.Dataset:
         rows["x"].attrs["levels"] = json.dumps(levels)
     if "y" in rows:
         rows["y"].attrs["long_name"] = fit.schema.target
-    return rows.assign_coords({"class": fit.label_coordinate}) if fit.shape.classes else rows
+    if not fit.shape.classes:
+        return rows
+    labels = np.asarray(fit.label_coordinate)  # files have no type for dates, or for numbers among texts
+    return rows.assign_coords({"class": labels.astype(str) if labels.dtype == object else labels})
 
 
 def _rows(fit: "Fit", sites: dict[str, np.ndarray], draws: np.ndarray | None) -> xr.Dataset:

@@ -36,9 +36,10 @@ COMPUTED = cached_property, lazy_property
 REDUCING = "__reduce_ex__", "__reduce__", "__getstate__"
 # What draws random numbers is another after each; of NumPy's functions, one made of the user's may have any name.
 ALONE = random.Random, np.random.Generator, np.random.RandomState, np.random.BitGenerator, np.ufunc
-# Functions that read by a text: attributes, and globals or modules, too. A text in their code may be such a name.
-BY_TEXT = {"getattr", "hasattr", "vars", "__dict__", "attrgetter"}
-NAMESPACES = {"globals", "modules", "import_module"}
+# What reads by a text: a text in the code of a function may be the name of an attribute, or of a module.
+BY_TEXT = {"getattr", "hasattr", "vars", "__dict__", "attrgetter", "globals", "modules", "import_module"}
+MAKING = {"__new__", "__init__", "__call__", "__prepare__"}  # of a class of classes; they often keep a list of these
+BEHAVING = FunctionType, partialmethod, staticmethod, classmethod, property, *PLAIN
 NOTED = {"__module__", "__qualname__", "__doc__", "__firstlineno__"}  # of a class, by Python; no model reads them
 
 
@@ -76,8 +77,10 @@ def content(value: Any, seen: dict[int, Any] | None = None) -> Hashable:
         own = (value, content(vars(value).get("__wrapped__"), seen)) if made else getattr(value, "__qualname__", None)
         return kind.__name__, getattr(value, "__name__", None), getattr(value, "__module__", None), own
     seen[id(value)] = value
-    if isinstance(value, type):  # its methods and values, those of its bases and of its own class, too
-        return value, content(_of_class(value), seen), content((value.__bases__, kind), seen)
+    if isinstance(value, type):  # its methods and values, those of its bases, too
+        above = {} if installed(kind.__module__) else _of_class(kind)
+        above = {name: one for name, one in above.items() if isinstance(one, BEHAVING) and name not in MAKING}
+        return value, content(_of_class(value), seen), content((value.__bases__, above), seen)
     if isinstance(value, staticmethod | classmethod):
         return kind, content(value.__func__, seen)
     if isinstance(value, property):
@@ -118,8 +121,7 @@ def content(value: Any, seen: dict[int, Any] | None = None) -> Hashable:
 
 def _of_class(value: type) -> dict[str, Any]:
     """Its methods and values, but for what Python or an enumeration notes there by itself."""
-    kept = (FunctionType, partialmethod, staticmethod, classmethod, property, *PLAIN)
-    noted = {name for name, one in vars(value).items() if _dunder(name) and not isinstance(one, kept)} | NOTED
+    noted = {name for name, one in vars(value).items() if _dunder(name) and not isinstance(one, BEHAVING)} | NOTED
     if issubclass(value, Enum):
         noted |= {name for name in vars(value) if name.startswith("_") and name.endswith("_")}
     return {name: one for name, one in vars(value).items() if name not in noted}
@@ -213,10 +215,12 @@ def _names(code: Any) -> tuple[KeysView[str], ...]:
         for names, more in zip(found, _names(inner), strict=True):
             names.update(more)
     loaded, read, *_ = found
-    if read & (BY_TEXT | NAMESPACES):
-        read.update(part for text in _texts(code) for part in (text, *text.split(".")))
-    if read & NAMESPACES:
+    if "globals" in read:
+        loaded.update(_keys(code))
+    if {"modules", "__name__"} <= read:  # its own module's
         loaded.update(read)
+    if read & BY_TEXT:
+        read.update(part for text in _texts(code) for part in (text, *text.split(".")))
     return tuple(dict.fromkeys(sorted(names)).keys() for names in found)
 
 
@@ -225,6 +229,17 @@ def _texts(code: Any) -> list[str]:
     held = [one for const in code.co_consts for one in (const if isinstance(const, tuple) else (const,))]
     texts = {one for one in held if isinstance(one, str)}
     return sorted(texts.union(*map(_texts, filter(inspect.iscode, held))))
+
+
+def _keys(code: Any) -> Iterator[str]:
+    """The first text after each globals(), as in globals()["K"]; others are sites, say, and no names of globals."""
+    asked = False
+    for one in dis.get_instructions(code):
+        if one.argval == "globals":
+            asked = True
+        elif asked and one.opname.startswith("LOAD_CONST") and isinstance(one.argval, str):
+            yield one.argval
+            asked = False
 
 
 def _load(base: str, package: str | None, parts: KeysView[str]) -> None:

@@ -16,6 +16,7 @@ from decimal import Decimal
 from fractions import Fraction
 from operator import attrgetter, itemgetter
 from types import SimpleNamespace
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -245,6 +246,32 @@ def test_what_is_read_by_a_text_or_through_another(name, monkeypatch):
     put(3.0)
     assert read() != answer
     assert content(read) != before
+
+
+def test_sites_and_lists_of_classes_are_no_difference(monkeypatch):
+    """A site may have the name of a global of the data, and a class of classes may list all that there are."""
+
+    class Listing(type):
+        every: ClassVar[dict] = {}
+
+        def __init__(cls, name, bases, held):
+            super().__init__(name, bases, held)
+            Listing.every[name] = cls
+
+    class Listed(metaclass=Listing):
+        width = 2.0
+
+    def model():
+        sample("y_of_the_data", dist.Normal(globals()["K"], Listed.width))
+        return importlib.import_module("settings_of_a_model")
+
+    monkeypatch.setitem(globals(), "y_of_the_data", 1.0)
+    before = content(model)
+    monkeypatch.setitem(globals(), "y_of_the_data", 2.0)
+    type("Another", (Listed,), {})
+    assert content(model) == before
+    monkeypatch.setitem(globals(), "K", 5.0)
+    assert content(model) != before
 
 
 def test_a_prior_of_ones_own_that_is_bound_anew():

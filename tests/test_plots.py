@@ -1,5 +1,6 @@
 """Every public picture: a Figure or a PlotCollection, never shown."""
 
+import datetime
 from functools import partial
 from types import SimpleNamespace
 from typing import get_type_hints
@@ -12,7 +13,16 @@ import pandas as pd
 import pytest
 import xarray as xr
 from arviz_plots import PlotCollection, PlotMatrix
-from bayeszoo.inference import DataError, calibrate, label_uncertainty, laplace, learning_curve, nuts, outliers
+from bayeszoo.inference import (
+    DataError,
+    calibrate,
+    label_uncertainty,
+    laplace,
+    learning_curve,
+    map_estimate,
+    nuts,
+    outliers,
+)
 from bayeszoo.models import (
     categorical_naive_bayes,
     fixed_variance_mixture,
@@ -28,6 +38,7 @@ from bayeszoo.models import (
 from bayeszoo.workflow import datasets, diagram, plots
 from bayeszoo.workflow.left_out import Case, known_or_assigned, own_label_posterior
 from bayeszoo.workflow.report import report
+from bayeszoo.workflow.seen import seen
 from matplotlib.figure import Figure
 from numpyro import handlers
 from sklearn.datasets import load_digits
@@ -177,6 +188,13 @@ def test_a_tree_read_from_a_file_has_the_pictures_of_the_fit(tmp_path):
             for draw in pictures:
                 np.testing.assert_array_equal(drawn(draw(read)), drawn(draw(tree)), err_msg=draw.__name__)
                 plt.close("all")
+
+
+def test_dates_as_labels_are_written_to_files(tmp_path):
+    days = [datetime.date(2020, 1, 1 + k) for k in range(2)]
+    tree = map_estimate(softmax_regression, X, [days[k % 2] for k in range(len(X))]).to_arviz()
+    tree["observed_data"].to_dataset().to_netcdf(tmp_path / "rows.nc", engine="h5netcdf")
+    assert seen(tree).labels == ["2020-01-01", "2020-01-02"]
 
 
 def test_calibration_has_a_band_in_every_panel():

@@ -139,7 +139,7 @@ def _open(values: list[float], nats: float) -> bool:
     """Whether so few climbs n ended at so many different heights w that others are likely to be there.
 
     Where w > 1 and w (n - 1) / (n - w - 2) > w + 1/2, the left side what is expected of how many there are (Boender and
-    Rinnooy Kan 1987, equation 14).
+    Rinnooy Kan 1987).
     """
     ends = np.sort([value for value in values if np.isfinite(value)])
     n, w = len(ends), 1 + int(np.sum(np.diff(ends) > nats))

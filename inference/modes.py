@@ -88,7 +88,7 @@ def search(
         if hidden or (highest() <= max(values) and not (small and _open(values, part * SAME))):
             break
     alone = False
-    if _times_met(values, part * SAME) < 2 and scale.size <= DENSE:
+    if small and not hidden and _times_met(values, part * SAME) < 2:
         climbs[-1], alone = _polished(list(climbs.values()), part * SAME, scale, problem.spec, few, **target)
     alike = (np.inf, part * TWINS) if hidden else (CLOSE_BY * scale, part * SAME)
     ends = _different(list(climbs.values()), *alike)

@@ -145,7 +145,7 @@ def _seen(fit: "Fit", sites: dict[str, np.ndarray]) -> xr.Dataset:
         rows["y"].attrs["long_name"] = fit.schema.target
     if not fit.shape.classes:
         return rows
-    labels = np.asarray(fit.label_coordinate)  # files have no type for dates, or for numbers among texts
+    labels = fit.label_coordinate  # files have no type for dates, or for numbers among texts
     return rows.assign_coords({"class": labels.astype(str) if labels.dtype == object else labels})
 
 

@@ -77,7 +77,7 @@ def content(value: Any, seen: dict[int, Any] | None = None) -> Hashable:
         own = (value, content(vars(value).get("__wrapped__"), seen)) if made else getattr(value, "__qualname__", None)
         return kind.__name__, getattr(value, "__name__", None), getattr(value, "__module__", None), own
     seen[id(value)] = value
-    if isinstance(value, type):  # its methods and values, those of its bases, too
+    if isinstance(value, type):  # its methods and values, those of its bases, too, and of its own class's
         above = {} if installed(kind.__module__) else _of_class(kind)
         above = {name: one for name, one in above.items() if isinstance(one, BEHAVING) and name not in MAKING}
         return value, content(_of_class(value), seen), content((value.__bases__, above), seen)

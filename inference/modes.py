@@ -131,8 +131,8 @@ def _polished(ends: list[Climbed], nats: float, *data: object, **target: object)
             continue  # if it is the best end, the sentence is said where all rows are looked at
         modes.append((mode.vector, mode.value))
     best = max([*modes, ends[0]], key=lambda climbed: climbed[1])
-    lower = [value < best[1] - nats for _, value in modes]
-    return best, sum(lower) > 0 and len(lower) - sum(lower) < 2
+    lower = sum(value < best[1] - nats for _, value in modes)
+    return best, lower > 0 and len(modes) - lower < 2
 
 
 def _open(values: list[float], nats: float) -> bool:

@@ -220,12 +220,12 @@ def check_columns(
             raise DataError(f"a column is named '{name}', as the {name}s of answers are; rename it.")
         if np.isnan(least):
             raise DataError(f"column '{name}' has no value at all; leave it out.")
-        if least == most and units and not isinstance(names, tuple) and abs(least) >= 2**53:
-            what = f"column '{name}' is {least:g} in every row, as far as float64 tells such numbers apart"
-            raise DataError(f"{what}; leave it out, or subtract its least value from it.")
         if least == most and units:
             said = repr(names[int(least)]) if isinstance(names, tuple) else f"{least:g}"
-            raise DataError(f"column '{name}' is constant ({said} in every row); leave it out.")
+            if isinstance(names, tuple) or abs(least) < 2**53:
+                raise DataError(f"column '{name}' is constant ({said} in every row); leave it out.")
+            what = f"column '{name}' is {said} in every row, as far as float64 tells such numbers apart"
+            raise DataError(f"{what}; leave it out, or subtract its least value from it.")
         if max(abs(least), abs(most)) > EXTREME or 0 < most - least < 1 / EXTREME:
             raise DataError(f"column '{name}' spans {least:g} to {most:g}; give it in another unit.")
 

@@ -190,6 +190,16 @@ def test_a_tree_read_from_a_file_has_the_pictures_of_the_fit(tmp_path):
                 plt.close("all")
 
 
+def test_other_trees_are_refused(tree):
+    """Of a fit without rows, and of one that other code made."""
+    bare = xr.DataTree.from_dict({"posterior": tree["posterior"].to_dataset()})
+    with pytest.raises(DataError, match="no group observed_data"):
+        plots.plot_predictive(bare)
+    rows = xr.DataTree.from_dict({"observed_data": xr.Dataset({"y": ("row", np.zeros(3))})})
+    with pytest.raises(DataError, match="does not say what its columns are"):
+        plots.plot_response(rows)
+
+
 def test_dates_as_labels_are_written_to_files(tmp_path):
     days = [datetime.date(2020, 1, 1 + k) for k in range(2)]
     tree = map_estimate(softmax_regression, X, [days[k % 2] for k in range(len(X))]).to_arviz()

@@ -19,12 +19,18 @@ def wider() -> int:
     return 1 if jax.default_backend() == "cpu" else WIDER
 
 
-def block_size(rows: int, most: int = BLOCK) -> int:
-    """How many rows a program is compiled for: 64, 512, 4096 ..., at most ``most``, so that like tables share one."""
+def room_for(rows: int, most: int = BLOCK) -> int:
+    """How many rows a program that holds them all is compiled for: 64, 512, 4096 ..., so that like tables share one."""
     size = 64
     while size < min(rows, most):
         size *= 8
     return min(size, most)
+
+
+def block_size(rows: int, most: int = BLOCK) -> int:
+    """How many rows of them a program sees at once: room for all, or, where less than half were full, an eighth."""
+    size = room_for(rows, most)
+    return size // 8 if 2 * rows < size > 64 else size
 
 
 def in_blocks(program: Callable, *tables: np.ndarray, most: int = BLOCK) -> Iterator[Any]:

@@ -12,7 +12,7 @@ from jax import Array
 
 from ..models.spec import Spec
 from .arithmetic import arithmetic
-from .blocks import block_size
+from .blocks import room_for
 from .cells import whole
 from .declare import Declared, declare
 from .densities import log_density
@@ -81,7 +81,7 @@ def learning_curve(
             if shape.classes != len(labels):
                 raise ModelError(f"{model.name} has no P(y | x) of {len(labels)} labels; name models of labels.")
         for i, j in bar(work, desc="fits of a size"):
-            held = block_size(sizes[j], most)  # sizes that are near share a program: rows beyond a size have weight 0
+            held = room_for(sizes[j], most)  # sizes that are near share a program: rows beyond a size have weight 0
             fit = partial(_each_split, spec=spec, model=declared[i], shape=shapes[i], held=held, tested=most)
             found[:, i, j] = np.asarray(fit(values, codes, orders, sizes[j]))
     coords = {"model": list(models), "size": sizes, "split": np.arange(splits)}

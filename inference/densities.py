@@ -25,7 +25,8 @@ def log_density(
 ) -> Array:
     """log density of ``sites`` at (x_i, k) given theta for every label k, or at (x_i, y_i) where classes is 0.
 
-    seen: which features were, (rows, features), or None where all were. y: (rows,), or () where all rows have the same.
+    seen: which features were, (rows, features), or (features,) where it is the same of all rows, so that a normal's
+    factor serves them all; None where all were. y: (rows,), or () where all rows have the same.
     The answer is (labels, rows), or (1, rows).
     """
 
@@ -33,7 +34,7 @@ def log_density(
         terms = row_terms(model, handlers.substitute(data=values), spec, x, seen, y)
         return sum((terms[name] for name in sites if name in terms), jnp.zeros(()))
 
-    axis = None if seen is None else 0
+    axis = 0 if seen is not None and seen.ndim == 2 else None
     if classes == 0:
         return jax.vmap(term, (0, axis, 0 if y.ndim else None))(x, seen, y)[None]
     rows = jax.vmap(term, (0, axis, None))
@@ -55,19 +56,26 @@ def add_exp(sums: tuple[Array, Array], value: Array) -> tuple[Array, Array]:
     return jnp.maximum(largest, value), jnp.where(value > largest, total * ratio + 1, total + ratio)
 
 
-def split_missing(x: Array, spec: Any, partly: bool) -> tuple[Array, Array | None]:
-    """x with any finite value where one is missing, as that is integrated out, and which features were seen."""
-    seen = ~jnp.isnan(x) if partly else None
-    return (jnp.where(seen, x, spec.loc) if partly else x), seen
+def split_missing(x: Array, spec: Any, partly: bool, alike: bool) -> tuple[Array, Array | None]:
+    """x with any finite value where one is missing, as that is integrated out, and which features were seen.
+
+    alike: all rows miss the features that the first one does.
+    """
+    if not partly:
+        return x, None
+    seen = ~jnp.isnan(x[0] if alike else x)
+    return jnp.where(seen, x, spec.loc), seen
 
 
-STATIC = ("model", "classes", "sites", "question", "partly")
+STATIC = ("model", "classes", "sites", "question", "partly", "alike")
 
 
 @partial(jax.jit, static_argnames=STATIC)
-def averaged(params: dict, spec: Any, x: Array, y: Array, *, question: str, partly: bool, **static: Any) -> Array:
+def averaged(
+    params: dict, spec: Any, x: Array, y: Array, *, question: str, partly: bool, alike: bool, **static: Any
+) -> Array:
     """The answer from the joint's mean over draws, (rows, labels); never holds more than one draw's joint."""
-    data = (spec, *split_missing(x, spec, partly), y)
+    data = (spec, *split_missing(x, spec, partly, alike), y)
     first = log_density(jax.tree.map(lambda value: value[0], params), *data, **static)
     others = jax.tree.map(lambda value: value[1:], params)
 
@@ -79,8 +87,10 @@ def averaged(params: dict, spec: Any, x: Array, y: Array, *, question: str, part
 
 
 @partial(jax.jit, static_argnames=STATIC)
-def each_draw(params: dict, spec: Any, x: Array, y: Array, *, question: str, partly: bool, **static: Any) -> Array:
+def each_draw(
+    params: dict, spec: Any, x: Array, y: Array, *, question: str, partly: bool, alike: bool, **static: Any
+) -> Array:
     """The answer of every draw: (rows, labels, draws)."""
-    data = (spec, *split_missing(x, spec, partly), y)
+    data = (spec, *split_missing(x, spec, partly, alike), y)
     answers = jax.lax.map(lambda values: bayes(log_density(values, *data, **static), question), params)
     return jnp.moveaxis(answers, 0, -1)

@@ -110,10 +110,11 @@ def _averaged(
     classes: int,
     question: str,
     partly: bool,
+    alike: bool,
     **static: Any,
 ) -> tuple[Array, Array]:
     """The answer (rows, labels), and whether each row's is exact; few: name -> (labels, r + checks, *shape)."""
-    x, seen = split_missing(x, spec, partly)
+    x, seen = split_missing(x, spec, partly, alike)
     rank, draws = weights.shape[1:]
 
     def label(one: tuple[dict, Array, Array]) -> tuple[Array, Array]:

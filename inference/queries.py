@@ -25,6 +25,8 @@ from .table import missing_feature, read_x
 if TYPE_CHECKING:
     from .fit import Fit
 
+PATTERNS = 8  # sets of missing features up to which the rows of each are asked about by themselves
+
 
 def ask(
     fit: "Fit",
@@ -35,15 +37,21 @@ def ask(
     sites: tuple[str, ...] = ("x", "y"),
 ) -> np.ndarray:
     """Answers of ``over_draws`` for all rows: for every label, or at y where it is given."""
-    y, classes = (np.zeros(len(x), dtype=int), fit.shape.classes or 1) if y is None else (y, 0)
-    with jax.enable_x64(True):
-        params = {name: jnp.asarray(value) for name, value in fit.flat_params.items()}
     partly = has_missing(x)
     if partly and not fit.shape.generative:
         i, j = np.argwhere(np.isnan(x))[0]
         raise missing_feature(fit.model.name, i, fit.schema.columns[j])
+    parts = _by_missing(x) if partly else []
+    if len(parts) > 1:
+        answers = [ask(fit, over_draws, x[rows], y if y is None else y[rows], question, sites) for rows in parts]
+        return np.concatenate(answers)[np.argsort(np.concatenate(parts))]
 
-    static = {"model": fit.model, "classes": classes, "sites": sites, "question": question, "partly": partly}
+    y, classes = (np.zeros(len(x), dtype=int), fit.shape.classes or 1) if y is None else (y, 0)
+    with jax.enable_x64(True):
+        params = {name: jnp.asarray(value) for name, value in fit.flat_params.items()}
+    alike = partly and bool(np.all(np.isnan(x) == np.isnan(x[0])))
+    static = {"model": fit.model, "classes": classes, "sites": sites, "question": question}
+    static |= {"partly": partly, "alike": alike}
     if over_draws is averaged:
         answer = averaged_by_few(params, fit.spec, x, y, **static)
         if answer is not None:
@@ -72,6 +80,17 @@ def _kinds(fit: "Fit") -> dict[str, Kind]:
 
 def has_missing(x: np.ndarray) -> bool:
     return any(np.isnan(x[start : start + BLOCK]).any() for start in range(0, len(x), BLOCK))
+
+
+def _by_missing(x: np.ndarray) -> list[np.ndarray]:
+    """Numbers of the rows that miss the same features, where these are few sets; else of whole rows and of others."""
+    missing = np.isnan(x)
+    if len(np.unique(missing[:BLOCK], axis=0)) <= PATTERNS:
+        patterns, of = np.unique(missing, axis=0, return_inverse=True)
+        if len(patterns) <= PATTERNS:
+            return [np.flatnonzero(of.ravel() == k) for k in range(len(patterns))]
+    partly = missing.any(axis=1)
+    return [rows for rows in map(np.flatnonzero, (~partly, partly)) if len(rows)]
 
 
 def _per_label(

@@ -52,7 +52,7 @@ def test_a_row_is_answered_alike_in_any_table():
 def test_an_accelerator_answers_of_wider_blocks(monkeypatch):
     """As JAX's backend decides: 4,096 rows at a time where it is the CPU, else 262,144."""
     fit, seen = laplace(gaussian_naive_bayes, X, SPECIES, draws=10), []
-    long = np.resize(X, (2 * blocks.BLOCK + 3, X.shape[1]))
+    long = np.resize(X, (5 * blocks.BLOCK, X.shape[1]))
 
     want = fit.log_joint(long)
     monkeypatch.setattr(blocks.jax, "default_backend", lambda: "gpu")
@@ -62,9 +62,18 @@ def test_an_accelerator_answers_of_wider_blocks(monkeypatch):
     assert seen == [8 * blocks.BLOCK]  # the least that holds all rows
 
 
+ROOMS = [(3, 64), (65, 64), (256, 512), (1_000, 512), (2_048, 4_096), (10**6, 4_096)]
+
+
+@pytest.mark.parametrize(("rows", "size"), ROOMS)
+def test_blocks_are_at_least_half_full_but_for_the_least(rows, size):
+    assert blocks.block_size(rows) == size
+    assert blocks.room_for(rows) >= min(rows, blocks.BLOCK)
+
+
 def static(model, classes, question, partly=False):
     keywords = {"model": declare(model), "classes": classes, "sites": ("x", "y")}
-    return {**keywords, "question": question, "partly": partly}
+    return {**keywords, "question": question, "partly": partly, "alike": False}
 
 
 @pytest.mark.parametrize("holes", [False, True], ids=["complete", "with missing features"])

@@ -19,7 +19,14 @@ from bayeszoo.inference.joint import Rows
 from bayeszoo.inference.structure import structure
 from bayeszoo.inference.table import make_spec
 from bayeszoo.inference.target import log_target, prior_vectors
-from bayeszoo.models import fixed_variance_mixture, gaussian_naive_bayes, linear_regression, softmax_regression
+from bayeszoo.models import (
+    fixed_variance_mixture,
+    gaussian_naive_bayes,
+    linear_regression,
+    quadratic_discriminant,
+    softmax_regression,
+)
+from scipy.special import logsumexp
 from scipy.stats import norm
 from sklearn.datasets import load_iris
 
@@ -175,6 +182,19 @@ def test_predicted_labels_are_the_assigned_ones():
     np.testing.assert_allclose(answer["probability"].sum("label_name"), 1)
 
 
+@pytest.mark.parametrize("sets", [1, 3, 11], ids=["one set", "few sets", "many sets"])
+def test_rows_that_miss_the_same_are_asked_as_each_would_be_alone(sets):
+    """Of a normal with covariances, in the rows' order; of more than 8 sets of missing cells, in two parts."""
+    fit = laplace(quadratic_discriminant, X, SPECIES, draws=20)
+    holes = np.random.default_rng(0).random((sets, 4)) < 0.4
+    x = X.mask(holes[np.arange(150) * 7 % sets] & (np.arange(150) % 5 > 0)[:, None])
+    alone = [fit.log_joint(x[i : i + 1]).values[0] for i in range(0, 150, 11)]
+    np.testing.assert_allclose(fit.log_joint(x).values[::11], alone, rtol=1e-12)
+    each = fit.log_marginal(x, draws=True)
+    both = logsumexp(fit.log_joint(x).values, axis=1)
+    np.testing.assert_allclose(logsumexp(each.values, axis=(0, 1)) - np.log(each[..., 0].size), both, rtol=1e-12)
+
+
 def test_memory_of_a_query_does_not_grow_with_draws():
     """What the compiled program of one block allocates, at 10 and at 4,000 draws, by the compiler's own account."""
 
@@ -182,7 +202,7 @@ def test_memory_of_a_query_does_not_grow_with_draws():
         params = {"pi": (3,), "mu": (3, 4), "sigma": (3, 4)}
         params = {name: jnp.ones((draws, *shape)) for name, shape in params.items()}
         x, spec = jnp.ones((BLOCK, 4)), make_spec(X.values, None, 3)
-        static = {"classes": 3, "sites": ("x", "y"), "question": "posterior", "partly": True}
+        static = {"classes": 3, "sites": ("x", "y"), "question": "posterior", "partly": True, "alike": False}
         program = averaged.lower(
             params, spec, x, jnp.zeros(len(x), dtype=int), model=declare(gaussian_naive_bayes), **static
         )

@@ -4,7 +4,7 @@ P(x, y | D) = mean over draws of P(x, y | theta), and every other answer is Baye
 log P(x, y) = log P(y) + log P(x | y) = log P(x) + log P(y | x) holds for the averaged answers, too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -43,8 +43,8 @@ def ask(
         raise missing_feature(fit.model.name, i, fit.schema.columns[j])
     parts = _by_missing(x) if partly else []
     if len(parts) > 1:
-        answers = [ask(fit, over_draws, x[rows], y if y is None else y[rows], question, sites) for rows in parts]
-        return np.concatenate(answers)[np.argsort(np.concatenate(parts))]
+        answers = (ask(fit, over_draws, x[i], None if y is None else y[i], question, sites) for i in parts)
+        return _in_order(parts, answers)
 
     y, classes = (np.zeros(len(x), dtype=int), fit.shape.classes or 1) if y is None else (y, 0)
     with jax.enable_x64(True):
@@ -78,6 +78,15 @@ def _kinds(fit: "Fit") -> dict[str, Kind]:
     return kinds(fit.model, fit.shape, fit.spec.features, fit.spec.classes, fit.spec.kinds)
 
 
+def _in_order(parts: list[np.ndarray], answers: Iterator[np.ndarray]) -> np.ndarray:
+    """Answers of all rows, from those of parts of them; holds no more than all and one part."""
+    for number, (rows, answer) in enumerate(zip(parts, answers, strict=True)):
+        if number == 0:
+            every = np.empty((sum(map(len, parts)), *answer.shape[1:]))
+        every[rows] = answer
+    return every
+
+
 def has_missing(x: np.ndarray) -> bool:
     return any(np.isnan(x[start : start + BLOCK]).any() for start in range(0, len(x), BLOCK))
 
@@ -85,10 +94,11 @@ def has_missing(x: np.ndarray) -> bool:
 def _by_missing(x: np.ndarray) -> list[np.ndarray]:
     """Numbers of the rows that miss the same features, where these are few sets; else of whole rows and of others."""
     missing = np.isnan(x)
-    if len(np.unique(missing[:BLOCK], axis=0)) <= PATTERNS:
-        patterns, of = np.unique(missing, axis=0, return_inverse=True)
-        if len(patterns) <= PATTERNS:
-            return [np.flatnonzero(of.ravel() == k) for k in range(len(patterns))]
+    sets = np.unique(missing[:BLOCK], axis=0)  # sorting all rows takes longer than asking a point fit about them
+    if len(sets) <= PATTERNS:
+        parts = [np.flatnonzero((missing == one).all(axis=1)) for one in sets]
+        if sum(map(len, parts)) == len(x):
+            return parts
     partly = missing.any(axis=1)
     return [rows for rows in map(np.flatnonzero, (~partly, partly)) if len(rows)]
 

@@ -1,6 +1,6 @@
 """Single entries of tables, and what sentences call rows, names and numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from .errors import DataError
 
+MOST = float(np.finfo(np.float64).max)
 NUMBER = int | float | Decimal | np.number | np.bool_
 
 
@@ -23,6 +24,15 @@ def first_without_number(values: Sequence[Any]) -> int | None:
     """Where the first entry that is no number is, preferably text that does not even read as one; None without one."""
     strange = [i for i, v in enumerate(values) if not (missing(v) or isinstance(v, NUMBER))]
     return next((i for i in strange if not reads_as_number(values[i])), next(iter(strange), None))
+
+
+def as_floats(values: Sequence[Any], called: Callable[[int], str]) -> np.ndarray:
+    """Numbers as float64, NaN where one is missing. DataError for a whole number beyond it. called: what entry i is."""
+    try:
+        return np.array([np.nan if missing(value) else value for value in values], dtype=np.float64)
+    except OverflowError:
+        i = next(i for i, value in enumerate(values) if isinstance(value, int) and abs(value) > MOST)
+        raise DataError(f"{called(i)} is beyond {MOST:.2g}, which float64 ends at; correct it.") from None
 
 
 def reads_as_number(value: Any) -> bool:

@@ -38,7 +38,7 @@ def evidence(
     else:
         read_y, named = partial(_read_y, model, labels), model.takes_kinds
         summary = frame_summary(x, y, read_y, weights, target=target, full=False, named=named)
-        shape = structure(model, blank(len(summary.columns), 2, summary.kinds))
+        shape = structure(model, blank(len(summary.columns), 2, summary.kinds), summary.columns)
     if jax.process_count() == 1:  # of several, all see the same columns later
         check_columns(*summary.ends, summary.columns, summary.levels, units=model.takes_spec)
     y = summary.few.y

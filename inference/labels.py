@@ -7,7 +7,7 @@ import narwhals.stable.v1 as nw
 import numpy as np
 import pandas as pd
 
-from .cells import few, first_without_number, missing, row_name
+from .cells import as_floats, few, first_without_number, missing, row_name
 from .errors import DataError
 
 FLOATS = (np.float32, np.float64)
@@ -109,7 +109,11 @@ def read_response(y: Any, target: str) -> np.ndarray:
             f"the response '{target}' must be numeric, got {values[strange]!r} in row {row_name(y, strange)}; correct "
             "it, or for labels use a model of labels, such as softmax_regression."
         )
-    numbers = np.array(y if as_it_is else [np.nan if missing(v) else v for v in values], dtype=np.float64)
+    numbers = (
+        np.array(y, dtype=np.float64)
+        if as_it_is
+        else as_floats(values, lambda i: f"row {row_name(y, i)}: the response '{target}'")
+    )
     empty = np.flatnonzero(np.isnan(numbers))
     if len(empty):
         raise DataError(f"row {row_name(y, empty[0])}: the response '{target}' is missing; drop the row or fill it in.")
@@ -131,7 +135,10 @@ def name_classes(labels: tuple[Any, ...], classes: int, fixed: bool) -> tuple[An
     if fixed and integers and all(0 <= label < classes for label in labels):
         return tuple(range(classes))
     if len(labels) > classes:
-        raise DataError(f"the model has {classes} classes, but y has {len(labels)} labels: {few(labels)}.")
+        raise DataError(
+            f"the model has {classes} classes, but y has {len(labels)} labels: {few(labels)}; keep the rows of "
+            f"{classes} of them, or use a model of more labels."
+        )
     text = any(isinstance(label, str) for label in labels)
     numbers = range(2 * classes + len(labels))
     spare = (name for name in (map(str, numbers) if text else numbers) if name not in labels)

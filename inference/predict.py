@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from jax import Array
 from numpyro import handlers
-from numpyro.distributions import Distribution
+from numpyro.distributions import Distribution, constraints
 
 from .arviz import draw_rows
 from .blocks import BLOCK, in_blocks
@@ -36,8 +36,8 @@ def predict(
     A label: ``label``, the most probable, dims (row), and ``probability``, dims (row, label_name).
     A response: ``mean``, ``sd`` and the central ``interval`` from ``lower`` to ``upper``, dims (row), in the unit of y.
     Mean and sd are exact given the parameter draws (E y = E E(y | theta), Var y = E Var(y | theta) + Var E(y | theta));
-    the interval is exact for a point estimate of a distribution with a quantile function, else that of one draw of y a
-    parameter draw, or of 4,000 of a point estimate.
+    the interval is exact for a point estimate of a distribution with a quantile function, or of a count with a
+    distribution function, else that of one draw of y a parameter draw, or of 4,000 of a point estimate.
     With ``draws``: y itself, dims (chain, draw, row), as many as the fit has; 4,000 in one chain of a point estimate.
     A discriminative model's draw of y is of the parameter draw at its place, so that rows vary together. A generative
     model's is of P(y_i | x_i, D), each row for itself, as every x_i is evidence about the parameters, too.
@@ -151,9 +151,31 @@ def _quantiles_of_a_point(fit: "Fit", values: np.ndarray, tails: np.ndarray) -> 
 @partial(jax.jit, static_argnames=("model",))
 def _quantiles(point: dict[str, Array], spec: Any, tails: Array, x: Array, *, model: Declared) -> Array:
     def row(x: Array) -> Array:
-        return _site_y(point, x, spec, model).icdf(tails[:, None]).reshape(tails.shape)
+        y = _site_y(point, x, spec, model)
+        quantile = partial(_count_quantile, y) if y.support is constraints.nonnegative_integer else y.icdf
+        return quantile(tails[:, None]).reshape(tails.shape)
 
     return jax.vmap(row)(x)
+
+
+def _count_quantile(y: Distribution, tails: Array) -> Array:
+    """The least count whose P(y <= count) is a tail's: doubled until it is, then halved; NumPyro has no formula."""
+    low, high = -jnp.ones_like(tails), jnp.ones_like(tails)
+
+    def short(ends: tuple[Array, Array]) -> Array:
+        return y.cdf(ends[1]) < tails
+
+    def further(ends: tuple[Array, Array]) -> tuple[Array, Array]:
+        low, high = ends
+        return jnp.where(short(ends), high, low), jnp.where(short(ends), 2 * high, high)
+
+    def halved(ends: tuple[Array, Array]) -> tuple[Array, Array]:
+        middle = jnp.floor(sum(ends) / 2)
+        enough = y.cdf(middle) >= tails
+        return jnp.where(enough, ends[0], middle), jnp.where(enough, middle, ends[1])
+
+    ends = jax.lax.while_loop(lambda ends: jnp.any(short(ends)), further, (low, high))
+    return jax.lax.while_loop(lambda ends: jnp.any(ends[1] - ends[0] > 1), halved, ends)[1]
 
 
 def _response_draws(fit: "Fit", values: np.ndarray, seed: int) -> Iterator[np.ndarray]:

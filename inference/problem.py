@@ -22,7 +22,7 @@ from .room import make_room
 from .structure import structure
 from .summary import Part, Summary, joined
 from .support import refuse_missing, refuse_parts
-from .table import Schema
+from .table import Schema, nearly_counts
 from .target import (
     constrain,
     prior_vectors,
@@ -75,6 +75,9 @@ class Problem:
         every = self.own.parts() if self.own.sources is not None else [few]
         refuse_parts(self.model, self.shape, self.spec, every, self.schema)
         self._check_no_feature_is_missing(few)
+        looked_at = self.own.parts() if self.model.takes_kinds and self.own.in_memory else ()
+        each = (nearly_counts(part.x, self.schema.columns, self.schema.levels, part.name) for part in looked_at)
+        self._notes = tuple(chain.from_iterable(each))
         self.rows = self.few = self.lay(replace(few, weights=_standing_for(few, self.summary)), coarse=True)
         # Priors need a table to run on; where they do not look at it, one row does for tables of any size.
         self.table = self.few if self.reads_table else take(self.few, np.arange(1))
@@ -201,9 +204,8 @@ class Problem:
         return self.lay(joined(list(self.own.parts())), pad=False)
 
     def _check_no_feature_is_missing(self, few: Part) -> None:
-        if self.shape.generative or not self.misses_features:
-            return
-        refuse_missing(self.model.name, chain(self.own.parts(), [few]), self.schema.columns)
+        if self.misses_features:
+            refuse_missing(self.model, self.shape, self.spec, chain(self.own.parts(), [few]), self.schema.columns)
 
     def _looked_at(self, sample: Part, times: int) -> list[tuple[Rows, np.ndarray]]:
         """Tables, and which of their rows are looked at together, to see whether they see each other.
@@ -311,6 +313,7 @@ class Problem:
         stats = dict(sample_stats or {})
         if log_normal is not None:
             stats[PROPOSAL] = (np.asarray(log_prior) - log_normal).reshape(chains, -1)
+        warning = (*self._notes, *warning)
         for sentence in warning:
             warnings.warn(sentence, FitWarning, stacklevel=5)
         return Fit(
@@ -326,7 +329,7 @@ class Problem:
             diagnostics=diagnostics,
             needs_rows=self.needs_rows,
             compression=self.compression,
-            warnings=tuple(warning),
+            warnings=warning,
         )
 
 

@@ -19,7 +19,7 @@ from .densities import averaged, each_draw
 from .errors import DataError, QueryError
 from .fewdraws import averaged_by_few
 from .labels import read_labels, read_response
-from .support import Kind, kinds, refuse_x, refuse_y
+from .support import Kind, integrates_missing, kinds, refuse_x, refuse_y
 from .table import missing_feature, read_x
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ def ask(
 ) -> np.ndarray:
     """Answers of ``over_draws`` for all rows: for every label, or at y where it is given."""
     partly = has_missing(x)
-    if partly and not fit.shape.generative:
+    if partly and not integrates_missing(fit.model, fit.shape, fit.spec.features, fit.spec.classes, fit.spec.kinds):
         i, j = np.argwhere(np.isnan(x))[0]
-        raise missing_feature(fit.model.name, i, fit.schema.columns[j])
+        raise missing_feature(fit.model.name, i, fit.schema.columns[j], fit.shape.generative)
     parts = _by_missing(x) if partly else []
     if len(parts) > 1:
         answers = (ask(fit, over_draws, x[i], None if y is None else y[i], question, sites) for i in parts)

@@ -12,7 +12,8 @@ from numpyro.distributions import constraints
 
 from ..models.spec import Spec
 from .declare import Declared
-from .errors import DataError
+from .errors import DataError, ModelError
+from .missing import log_prob_seen
 from .structure import ProperDraws, Structure, Unobserved, blank
 from .summary import Part
 from .table import Schema, missing_feature
@@ -107,13 +108,39 @@ def refuse_y(kind: dict[str, Kind], model: str, y: np.ndarray, target: str, name
         )
 
 
-def refuse_missing(model: str, parts: Iterable[Part], columns: Sequence[str]) -> None:
-    """Raise DataError for the first missing cell, of a model without P(x)."""
+@one_at_a_time
+@lru_cache(maxsize=256)
+def integrates_missing(
+    model: Declared, shape: Structure, features: int, classes: int, columns: tuple[int, ...]
+) -> bool:
+    """Whether the model has P(x), and ``log_prob_seen`` a rule for its distribution of fewer features."""
+    if not shape.generative:
+        return False
+    spec, cells = blank(features, classes, columns), (1, features)
+
+    def look(key: jax.Array) -> jax.Array:
+        with handlers.trace() as trace, ProperDraws(), handlers.seed(rng_seed=key), Unobserved():
+            model(jnp.zeros(cells), jnp.zeros(1, dtype=int), spec)
+        return log_prob_seen(trace["x"]["fn"], jnp.zeros(cells), jnp.ones(cells, dtype=bool))
+
+    try:
+        jax.eval_shape(look, jax.random.key(0))
+    except ModelError:  # there is no rule
+        return False
+    return True
+
+
+def refuse_missing(
+    model: Declared, shape: Structure, spec: Spec, parts: Iterable[Part], columns: Sequence[str]
+) -> None:
+    """Raise DataError for the first missing cell, of a model that cannot integrate it out."""
+    if integrates_missing(model, shape, spec.features, spec.classes, spec.kinds):
+        return
     for part in parts:
         missing = np.isnan(part.x)
         if missing.any():
             i, j = np.argwhere(missing)[0]
-            raise missing_feature(model, part.name(i), columns[j])
+            raise missing_feature(model.name, part.name(i), columns[j], shape.generative)
 
 
 def refuse_parts(model: Declared, shape: Structure, spec: Spec, parts: Iterable[Part], schema: Schema) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 from narwhals.exceptions import DuplicateError
 
 from ..models.spec import COUNT, Spec
-from .cells import few, first_without_number, missing, row_name
+from .cells import NUMBER, as_floats, few, first_without_number, missing, row_name
 from .errors import DataError
 from .labels import FLOATS, read_labels
 
@@ -22,6 +22,7 @@ EXTREME = 1e100  # squares of larger numbers, and of the inverses of smaller one
 TAKEN = ("row", "draw")  # dimensions of answers that have a variable for each column, which may not have their names
 
 
+NEARLY, ENOUGH = 0.01, 20  # share of cells up to which it is said that all others are counts, of so many at least
 COUNTS = "counts"  # stands for the names of a column of whole numbers of at least 0
 
 
@@ -121,6 +122,10 @@ def _array(x: Any, schema: Schema | None) -> tuple[np.ndarray, tuple[str, ...]]:
         # What is kept must not change with the user's array, unless a copy would cost too much.
         copy = schema is None and raw.nbytes < LARGE
         values = raw.astype(raw.dtype if raw.dtype in FLOATS else np.float64, copy=copy)
+    except OverflowError:
+        across = raw.size // len(raw)
+        called = "row {}, column {} (from 0)".format
+        values = as_floats(raw.ravel().tolist(), lambda i: called(*divmod(i, across))).reshape(raw.shape)
     except (TypeError, ValueError):
         hint = "call its .collect() first" if hasattr(x, "collect") else "leave out or encode text"
         raise DataError(f"expected a table of numbers, got {type(x).__name__}; {hint}.") from None
@@ -157,6 +162,8 @@ def _frame(
     read, levels = [], []
     for name, names in zip(columns, known, strict=True):
         column = frame[:, has.index(name)]
+        if column.dtype == nw.Object and (isinstance(names, tuple) or named):
+            _refuse_mixed(column.to_list(), name, native)
         if isinstance(names, tuple) or (schema is None and named and _holds_names(column)):
             codes, names = _codes(column, name, names, native)
             read.append(codes)
@@ -172,6 +179,33 @@ def _holds_names(column: Any) -> bool:
     if column.dtype in (nw.String, nw.Categorical, nw.Enum, nw.Boolean):
         return True
     return column.dtype == nw.Object and all(isinstance(v, str | bool) for v in column.to_list() if not missing(v))
+
+
+def _refuse_mixed(values: list[Any], name: str, native: Any) -> None:
+    """DataError for truth values beside numbers, which Python holds equal."""
+    is_truth = np.array([isinstance(value, bool | np.bool_) for value in values])
+    is_number = np.array([isinstance(value, NUMBER) and not missing(value) for value in values]) & ~is_truth
+    if is_truth.any() and is_number.any():
+        fewer, others = (is_number, "True or False") if is_number.sum() <= is_truth.sum() else (is_truth, "numbers")
+        i = int(fewer.argmax())
+        raise DataError(
+            f"row {row_name(native, i)}, column '{name}' is {values[i]}, where others hold {others}; use one kind."
+        )
+
+
+def nearly_counts(values: np.ndarray, columns: Sequence[str], levels: tuple[Any, ...], name: Callable) -> list[str]:
+    """A sentence for each column of numbers that would be counts but for few cells. name: how the user calls row i."""
+    said = []
+    for j, names in enumerate(levels or (None,) * len(columns)):
+        column = values[:, j]
+        odd = np.flatnonzero((column < 0) | (np.floor(column) < column))
+        whole = np.count_nonzero(~np.isnan(column)) - len(odd)
+        if names is None and 0 < len(odd) <= max(1, whole * NEARLY) and whole >= ENOUGH:
+            said.append(
+                f"column '{columns[j]}' is taken for numbers, as row {name(odd[0])} is {column[odd[0]]:g}; all but "
+                f"{len(odd)} of {whole + len(odd)} rows hold whole numbers of at least 0; correct it if they are counts."
+            )
+    return said
 
 
 def _codes(column: Any, name: str, names: tuple[Any, ...] | None, native: Any) -> tuple[np.ndarray, tuple[Any, ...]]:
@@ -202,7 +236,7 @@ def _numbers(column: Any, name: str, native: Any) -> np.ndarray:
                 f"column '{name}' holds {values[strange]!r} in row {row_name(native, strange)}, which is no number; "
                 "correct it, or leave the column out or encode it."
             )
-    return np.array([np.nan if missing(value) else value for value in values], dtype=np.float64)
+    return as_floats(values, lambda i: f"row {row_name(native, i)}, column '{name}'")
 
 
 def check_columns(
@@ -230,8 +264,13 @@ def check_columns(
             raise DataError(f"column '{name}' spans {least:g} to {most:g}; give it in another unit.")
 
 
-def missing_feature(model: str, row: int, column: str) -> DataError:
-    """The error of a model that is asked about a row with a missing feature and has no P(x)."""
+def missing_feature(model: str, row: int, column: str, generative: bool = False) -> DataError:
+    """The error of a model that has no P(x), or none of fewer columns, and is asked about a row that misses one."""
+    if generative:
+        return DataError(
+            f"row {row}, column '{column}' is missing, which cannot be integrated out of P(x) of {model}; drop or fill "
+            "the row."
+        )
     return DataError(
         f"row {row}, column '{column}' is missing, and {model} has no P(x) to integrate it out; "
         "drop or fill the row, or use a generative model such as gaussian_naive_bayes."

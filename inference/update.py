@@ -58,8 +58,7 @@ def _look_at_each_row(fit: "Fit", new: Summary) -> None:
     if new.sources is None:
         return
     refuse_parts(fit.model, fit.shape, fit.spec, new.parts(), fit.schema)
-    if not fit.shape.generative:
-        refuse_missing(fit.model.name, new.parts(), fit.schema.columns)
+    refuse_missing(fit.model, fit.shape, fit.spec, new.parts(), fit.schema.columns)
     with arithmetic():
         if not may_exclude_rows(fit.model, fit.shape, fit.spec, new):
             return

@@ -6,7 +6,7 @@ import numpyro.distributions as dist
 from jax import Array
 
 from .columns import names
-from .spec import NUMBER, Spec
+from .spec import NUMBER, Spec, WrongColumn
 
 
 def hierarchical_regression(
@@ -26,11 +26,10 @@ def hierarchical_regression(
     slopes=False: all groups have one slope.
     """
     groups = names(kinds)  # places of the columns of names
-    if len(groups) != 1:
-        raise ValueError(
-            f"hierarchical_regression takes one column of names, the group of a row, and got {len(groups)}; make it "
-            "text or a category, and the other columns numbers"
-        )
+    if not groups:
+        raise ValueError("it takes one column of names, the group of a row; make that column text or a category")
+    if len(groups) > 1:
+        raise WrongColumn("takes one column of names, the group of a row", groups[1], "holds names, too; leave one out")
     of, plate, g = kinds[groups[0]], f"name_{groups[0]}", x[:, groups[0]].astype(int)
     others = np.array([j for j, kind in enumerate(kinds) if kind <= NUMBER], dtype=int)
     u, unit = x[:, others] - spec.loc[others], spec.y_scale / spec.scale[others]

@@ -10,7 +10,7 @@ from jax import Array
 
 from .columns import Columns, names, only_names, shares
 from .covariances import width
-from .spec import COUNT, NUMBER, Spec, positive, whole
+from .spec import COUNT, NUMBER, Spec, WrongColumn, positive, whole
 
 
 def categorical_naive_bayes(
@@ -116,9 +116,12 @@ def dawid_skene(
     only_names(kinds)
     k = max(kinds)
     if min(kinds) < k:
-        raise ValueError(
-            "dawid_skene takes raters who choose among the same names; make the columns categories of one list, as "
-            "by .astype(pandas.CategoricalDtype(names))"
+        column = kinds.index(min(kinds))
+        raise WrongColumn(
+            "takes raters who choose among the same names",
+            column,
+            f"holds {kinds[column]} names, where another holds {k}; make all columns categories of one list, as by "
+            ".astype(pandas.CategoricalDtype(names))",
         )
     prior = dist.Dirichlet(jnp.full(k, positive("concentration", concentration)))
     pi = numpyro.sample("pi", prior, infer={"event_dims": ["label"]})

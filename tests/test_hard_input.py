@@ -156,7 +156,7 @@ def test_a_model_with_correlated_columns_answers_without_missing_values():
     fit = map_estimate(qda, FRAME, CODES)
     np.testing.assert_allclose(np.exp(fit.log_label_prior()), 0.5)
     assert len(fit.generate(2, label=1).row) == 2
-    with pytest.raises(ModelError, match="cannot be integrated out of a MultivariateStudentT"):
+    with pytest.raises(DataError, match=r"row 0, column 'a' is missing, which cannot be integrated out of P\(x\)"):
         fit.log_marginal([[np.nan, 1.0]])
 
 

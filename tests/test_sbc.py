@@ -47,6 +47,23 @@ def test_a_broken_copy_is_found_out(wrong):
 
 
 @pytest.mark.long
+@pytest.mark.parametrize(
+    ("model", "wrong", "how"),
+    [
+        (gaussian_naive_bayes, {"mu": dist.Normal(0.0, 1.0)}, {}),  # half as wide as the tables' own
+        (poisson_regression, {"hypothesis": steep}, {}),
+        (categorical_naive_bayes, {"alpha": 3.0}, {"kinds": (2, 3)}),
+        (fixed_variance_mixture, {"sigma": 0.7}, {"hidden": True}),
+        (latent_class, {"alpha": 3.0}, {"kinds": (2, 3, 3), "hidden": True}),
+    ],
+    ids=lambda one: getattr(one, "__name__", None),
+)
+def test_a_broken_copy_of_a_model_of_the_zoo_is_found_out(model, wrong, how):
+    ranks = calibrate(partial(model, **wrong), fitters=("nuts",), simulations=200, labels=2, prior=model, **how)
+    assert failed(ranks)
+
+
+@pytest.mark.long
 def test_nuts_is_calibrated_and_laplace_is_not_for_a_scale():
     ranks = calibrate(linear_regression, fitters=("nuts", "laplace"), simulations=400)
     assert {quantity for fitter, quantity in failed(ranks) if fitter == "nuts"} == set()

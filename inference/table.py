@@ -203,7 +203,7 @@ def nearly_counts(values: np.ndarray, columns: Sequence[str], levels: tuple[Any,
         if names is None and 0 < len(odd) <= max(1, whole * NEARLY) and whole >= ENOUGH:
             said.append(
                 f"column '{columns[j]}' is taken for numbers, as row {name(odd[0])} is {column[odd[0]]:g}; all but "
-                f"{len(odd)} of {whole + len(odd)} rows hold whole numbers of at least 0; correct it if they are counts."
+                f"{len(odd)} of {whole + len(odd)} rows hold whole numbers of at least 0; correct it if all are."
             )
     return said
 

@@ -87,9 +87,7 @@ def test_columns_that_a_model_has_no_place_for_are_named():
     with pytest.raises(ModelError, match="same names, and column 'ann' holds 2 names, where another holds 3; make"):
         map_estimate(dawid_skene, votes)
     two = pd.DataFrame({"town": list("ab") * 15, "street": list("xyz") * 10, "size": RNG.normal(size=30)})
-    with pytest.raises(
-        ModelError, match=r"takes one column of names.* and column 'street' holds names, too; leave one"
-    ):
+    with pytest.raises(ModelError, match=r"takes one column of names.* and column 'street' holds names, too; leave"):
         map_estimate(hierarchical_regression, two, RNG.normal(size=30))
     with pytest.raises(ModelError, match="cannot be run: it takes one column of names"):
         map_estimate(hierarchical_regression, two[["size"]], RNG.normal(size=30))

@@ -3,6 +3,8 @@
 400 seeds aside, each verdict here calls a right fitter wrong with probability 0.01; seeds are fixed.
 """
 
+from functools import partial
+
 import jax.numpy as jnp
 import numpy as np
 import numpyro
@@ -10,10 +12,13 @@ import numpyro.distributions as dist
 import pytest
 from bayeszoo.inference import ModelError, calibrate
 from bayeszoo.models import (
+    categorical_naive_bayes,
     fixed_variance_mixture,
     gaussian_naive_bayes,
     latent_class,
+    linear,
     linear_regression,
+    poisson_regression,
     softmax_regression,
 )
 from bayeszoo.workflow.check import save_calibration, verdicts
@@ -50,8 +55,8 @@ def test_a_broken_copy_is_found_out(wrong):
 @pytest.mark.parametrize(
     ("model", "wrong", "how"),
     [
-        (gaussian_naive_bayes, {"mu": dist.Normal(0.0, 1.0)}, {}),  # half as wide as the tables' own
-        (poisson_regression, {"hypothesis": steep}, {}),
+        (gaussian_naive_bayes, {"mu": dist.Normal(5.0, 0.5)}, {}),  # a quarter of the width that tables have
+        (poisson_regression, {"hypothesis": partial(linear, w=dist.Normal(0.0, 1.0))}, {}),
         (categorical_naive_bayes, {"alpha": 3.0}, {"kinds": (2, 3)}),
         (fixed_variance_mixture, {"sigma": 0.7}, {"hidden": True}),
         (latent_class, {"alpha": 3.0}, {"kinds": (2, 3, 3), "hidden": True}),

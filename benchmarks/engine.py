@@ -34,7 +34,7 @@ def by_ours(table: Any, model: Any, n: int) -> dict[str, Any]:
 
     problem, centre, whiten, _ = problem_of(table, model, n)
     with jax.enable_x64(True):
-        start, advance = sampling._nuts_programs(problem.model, problem.shape, WARMUP)
+        start, advance = sampling._nuts_programs(problem.model, problem.shape, WARMUP, sampling.ACCEPT)
         data = centre, whiten, problem.spec
 
         def run(seed: int, compiled: bool) -> np.ndarray:

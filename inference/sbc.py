@@ -23,7 +23,7 @@ from .errors import ModelError
 from .joint import Rows, drawn_row, row_terms
 from .lbfgs import minimise
 from .progress import bar
-from .sampling import _nuts_programs
+from .sampling import ACCEPT, _nuts_programs
 from .structure import Structure, structure
 from .target import lifted, log_likelihood, log_target, prior_vectors
 from .threads import one_at_a_time
@@ -49,7 +49,7 @@ def by_laplace(model: Declared, shape: Structure) -> Sampler:
 
 def by_nuts(model: Declared, shape: Structure) -> Sampler:
     # Made anew: what NumPyro keeps between start and step belongs to the trace that it was made in.
-    start, advance = _nuts_programs.__wrapped__(model, shape, WARMUP)
+    start, advance = _nuts_programs.__wrapped__(model, shape, WARMUP, ACCEPT)
 
     def draw(key: Array, mode: Array, whiten: Array, spec: Spec, rows: Rows) -> Array:
         data = mode, whiten, spec, rows

@@ -7,7 +7,18 @@ import numpy as np
 import numpyro
 import pandas as pd
 import pytest
-from bayeszoo.inference import FitWarning, ModelError, NoMaximumError, laplace, map_estimate, mle, nuts, svi, with_sites
+from bayeszoo.inference import (
+    DataError,
+    FitWarning,
+    ModelError,
+    NoMaximumError,
+    laplace,
+    map_estimate,
+    mle,
+    nuts,
+    svi,
+    with_sites,
+)
 from bayeszoo.models import (
     fixed_variance_mixture,
     gaussian_naive_bayes,
@@ -136,7 +147,18 @@ def test_a_bad_posterior_warns_with_the_result():
         fit = nuts(funnel, IRIS.data, IRIS.target.astype(float))
     diverged = fit.diagnostics["divergences"]
     assert diverged == fit.sample_stats["diverging"].sum() > 0
-    assert f"{diverged:.0f} of 4000 draws diverged: reparametrise the model." in fit.warnings
+    assert f"{diverged:.0f} of 4000 draws diverged: reparametrise the model" in fit.warnings[-1]
+
+
+def test_a_higher_rate_of_acceptance_takes_shorter_steps():
+    usual, careful = (nuts(gaussian_naive_bayes, IRIS.data, SPECIES, target_accept=rate) for rate in (0.8, 0.95))
+    rates = [float(fit.sample_stats["acceptance_rate"].mean()) for fit in (usual, careful)]
+    assert 0.75 < rates[0] < 0.92 < rates[1]  # by dual averaging, a little above its target
+    assert careful.sample_stats["step_size"].max() < usual.sample_stats["step_size"].min()
+    assert careful.refit.keywords["target_accept"] == 0.95
+    for rate in (1, 1.5, "0.9"):
+        with pytest.raises(DataError, match="target_accept is an acceptance rate between 0 and 1"):
+            nuts(gaussian_naive_bayes, IRIS.data, SPECIES, target_accept=rate)
 
 
 def test_nuts_without_a_usable_mode_says_so():

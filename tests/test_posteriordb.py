@@ -178,7 +178,9 @@ POSTERIORS = {
 def test_nuts_agrees_with_the_reference(name, proved):
     record = json.loads((FOLDER / f"{name}.json").read_text())
     model, x, y, sites = POSTERIORS[name](record["data"])
-    fit = nuts(model, x, None if y is None else pd.Series(y, name="response"))
+    # The reference of eight schools was drawn so, too: at 0.8 a draw in two thousand diverges.
+    accept = 0.95 if name.startswith("eight_schools") else 0.8
+    fit = nuts(model, x, None if y is None else pd.Series(y, name="response"), target_accept=accept)
     sampled = {**fit.params, **fit.derived}
     if name.startswith("low_dim"):  # the reference's means are in their order
         order = np.argsort(sampled["mu"][..., 0].mean(axis=(0, 1)))

@@ -95,7 +95,8 @@ def _sampling(fit: "Fit", tree: xr.DataTree) -> Iterator[Check]:
             yield Check(f"{kind} ESS, the smallest", value, f"above {least}", value > least, advice)
     if "divergences" in told:
         good = told["divergences"] == 0
-        advice = "no trajectory diverged." if good else "the posterior has corners: reparametrise, or tighten priors."
+        corners = "the posterior has corners: reparametrise, raise target_accept, or tighten priors."
+        advice = "no trajectory diverged." if good else corners
         yield Check("divergences", told["divergences"], "0", good, advice)
     if "energy" in fit.sample_stats:
         from arviz_stats import bfmi

@@ -1,5 +1,6 @@
 """Where the mode of a problem is, how wide the posterior is there, and where chains start."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
 from itertools import islice
@@ -11,6 +12,7 @@ from scipy.sparse import dia_array, diags_array
 
 from .errors import NoMaximumError, PrecisionError
 from .joint import Rows, counts, take
+from .marks import are_alike, marker
 from .maximum import DENSE, refuse_coarse
 from .optimise import (
     Mode,
@@ -40,8 +42,7 @@ LOOKED = 32  # draws of the prior of which none may lie higher than where climbs
 FEW = 3_000  # rows with a known label, and as many without, on which the climbs from all starts are made at least
 EACH = 100  # of those with a known label for each parameter, as of a few the mode may be anywhere: labels are separable
 SAME = 0.1  # nats between the ends of two climbs that count as one mode
-TWINS = SAME / 20  # likewise, of modes that differ in the names of labels; climbs end within a fifth of it
-CLOSE_BY = 0.03  # widths of the prior, likewise, between their places
+CLOSE_BY = 0.03  # widths of the prior, likewise, between their places; where labels have names
 PROBES = 16  # products with a large Hessian, for its diagonal
 NEAR = 10.0  # nats below the best mode at which another one still is a place for chains to start
 
@@ -90,13 +91,14 @@ def search(
     alone = False
     if small and not hidden and _times_met(values, part * SAME) < 2:
         climbs[-1], alone = _polished(list(climbs.values()), part * SAME, scale, problem.spec, few, **target)
-    alike = (np.inf, part * TWINS) if hidden else (CLOSE_BY * scale, part * SAME)
-    ends = _different(list(climbs.values()), *alike)
+    alike = _alike_in_rows(marker(problem, few), part) if hidden else _close_by(CLOSE_BY * scale)
+    ends = _different(list(climbs.values()), part * SAME, alike)
     if few is not problem.rows:
         there = [(vector, value) for vector, value in ends if np.isfinite(value)]
         if len(there) > 1 and scale.size <= DENSE:  # along a ridge a climb stops early, and where chance has it
             data = (scale, problem.spec, few, few)
-            ends = _different([descend(end, *data, enough=part * SAME / 100, **target) for end, _ in there], *alike)
+            ends = [descend(end, *data, enough=part * SAME / 100, **target) for end, _ in there]
+            ends = _different(ends, part * SAME, alike)
         ends = _on_all_rows(problem, ends, few, scale, part, **target)
     best = max(ends, key=lambda climbed: climbed[1])
     again = partial(search, problem, seed, prior=prior, jacobian=jacobian)
@@ -214,16 +216,22 @@ def _some(rows: Rows, parameters: int, *, whole: bool) -> Rows:
     return replace(take(rows, np.concatenate(index)), weights=np.concatenate(weights))
 
 
-def _different(ends: list[Climbed], distance: np.ndarray | float, nats: float) -> list[Climbed]:
-    """The ends without those that another one is as good as, to ``nats``, and lies within a distance of.
-
-    Where labels are hidden, any distance, but fewer nats: a mode has twins in which the labels have other names.
-    """
+def _different(ends: list[Climbed], nats: float, alike: Callable[[np.ndarray, np.ndarray], bool]) -> list[Climbed]:
+    """The ends without those that another one is as good as, to ``nats``, and alike."""
     kept: list[Climbed] = []
-    for vector, value in ends:
-        same = (np.all(np.abs(vector - v) < distance) for v, w in kept if abs(value - w) < nats)
+    for vector, value in sorted(ends, key=lambda climbed: -climbed[1]):
+        same = (alike(vector, v) for v, w in kept if abs(value - w) < nats)
         kept += [] if any(same) else [(vector, value)]
     return kept
+
+
+def _close_by(distance: np.ndarray) -> Callable[[np.ndarray, np.ndarray], bool]:
+    return lambda one, other: bool(np.all(np.abs(one - other) < distance))
+
+
+def _alike_in_rows(mark: Callable[[np.ndarray], np.ndarray], part: float) -> Callable[[np.ndarray, np.ndarray], bool]:
+    """Where labels are hidden: a mode has twins in which they have other names, however far away."""
+    return lambda one, other: are_alike(mark(one), mark(other), part * SAME)
 
 
 def _on_all_rows(

@@ -170,15 +170,16 @@ def descend(
     return place * scale, -value if np.isfinite(value) else -np.inf
 
 
-def height_of(
+def top_from(
     start: np.ndarray, whiten: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, *, enough: float, **target: object
-) -> float:
-    """The log density where L-BFGS gets from ``start``, in units in which the posterior is about as wide everywhere.
+) -> tuple[np.ndarray, float]:
+    """Where L-BFGS gets from ``start``, in units in which the posterior is about as wide everywhere, and how high.
 
     whiten: a matrix L with L L' about the posterior's covariance, as NUTS has it.
     """
     data = jnp.asarray(start / scale), jnp.asarray(whiten / scale[:, None]), jnp.asarray(enough)
-    return -float(_descend(*data, scale, spec, rows, **target)[1])
+    place, loss = _descend(*data, scale, spec, rows, **target)
+    return np.asarray(place) * scale, -float(loss)
 
 
 def value_at(vector: np.ndarray, scale: np.ndarray, spec: Spec, rows: Rows, **target: object) -> float:

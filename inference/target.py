@@ -31,17 +31,25 @@ def row_log_likelihoods(model: Declared, shape: Structure, values: dict[str, Arr
     def term(x: Array, seen: Array | None, y: Array) -> Array:
         return sum(row_terms(model, handlers.substitute(data=values), spec, x, seen, y).values())
 
-    seen_axis = None if rows.seen is None else 0
-    (x, other_x), (seen, other_seen) = rows.apart(rows.x), (None, None) if rows.seen is None else rows.apart(rows.seen)
+    (x, other_x), (seen, _) = rows.apart(rows.x), (None, None) if rows.seen is None else rows.apart(rows.seen)
     known, hidden = jnp.zeros(0), jnp.zeros(0)
     if len(x):
-        known = jax.vmap(term, in_axes=(0, seen_axis, 0))(x, seen, rows.y)
+        known = jax.vmap(term, in_axes=(0, None if seen is None else 0, 0))(x, seen, rows.y)
     if len(other_x):
-        same_label = jax.vmap(term, in_axes=(0, seen_axis, None))
-        labels = jnp.arange(shape.classes or 1)
-        each = jax.vmap(lambda k: same_label(other_x, other_seen, k))(labels)
-        hidden = jax.nn.logsumexp(each, axis=0)
+        hidden = jax.nn.logsumexp(hidden_log_joint(model, shape, values, spec, rows), axis=0)
     return rows.together(known, hidden)
+
+
+def hidden_log_joint(model: Declared, shape: Structure, values: dict[str, Array], spec: Spec, rows: Rows) -> Array:
+    """log P(x_i, k) of every label k and each row whose label is hidden, (labels, rows)."""
+    _, x = rows.apart(rows.x)
+    _, seen = (None, None) if rows.seen is None else rows.apart(rows.seen)
+
+    def term(x: Array, seen: Array | None, k: Array) -> Array:
+        return sum(row_terms(model, handlers.substitute(data=values), spec, x, seen, k).values())
+
+    same_label = jax.vmap(term, in_axes=(0, None if seen is None else 0, None))
+    return jax.vmap(lambda k: same_label(x, seen, k))(jnp.arange(shape.classes or 1))
 
 
 def lifted(model: Declared, shape: Structure, vector: Array, spec: Spec, rows: Rows) -> Lift:

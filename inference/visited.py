@@ -1,6 +1,6 @@
-"""Which modes draws visit: the height that a climb from a draw ends at names its mode.
+"""Which modes draws visit: how high a climb from a draw ends, and how likely rows are there, name its mode.
 
-Modes that differ in the names of labels alone are equally high, and one; others of the same height are rare.
+Modes that differ in the names of labels alone are one.
 """
 
 import os
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .arithmetic import arithmetic
+from .marks import are_alike, marker
 from .modes import SAME, few_rows
-from .optimise import height_of
+from .optimise import top_from
 from .progress import bar
 from .starts import prior_scale
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from .problem import Problem
 
 LOOKED = 10  # draws of a chain that are looked at first
+Top = tuple[float, np.ndarray]  # the height of a mode, and its mark
+
 PRECISE = 1e-5  # of SAME: a step that gains less ends a climb
 
 
@@ -34,27 +37,35 @@ def modes_visited(
     scale = prior_scale(problem.prior_draws(seed))
     target = {"prior": True, "jacobian": True, **problem.keywords}
 
-    def height(vector: np.ndarray) -> float:
+    mark = marker(problem, few)
+
+    def top(vector: np.ndarray) -> Top:
         with arithmetic():  # a thread has a context of its own
-            return height_of(vector, whiten, scale, problem.spec, few, enough=part * SAME * PRECISE, **target)
+            end, height = top_from(vector, whiten, scale, problem.spec, few, enough=part * SAME * PRECISE, **target)
+            return height, mark(end)
 
     chains, draws, size = vectors.shape
     some = vectors[:, np.unique(np.linspace(0, draws - 1, LOOKED).astype(int))].reshape(-1, size)
-    heights = _apart(np.array([height(vector) for vector in some]), part)
+    _, heights = _told_apart([top(vector) for vector in some], part * SAME)
     if len(heights) == 1:
         return np.zeros((chains, draws), dtype=int), heights
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        climbed = pool.map(height, vectors.reshape(-1, size))
-        every = np.array(list(bar(climbed, desc="draws, climbed", total=chains * draws)))
-    heights = _apart(every, part)
-    of = np.abs(every[:, None] - heights).argmin(axis=1)
-    return of.reshape(chains, draws), heights
+        climbed = pool.map(top, vectors.reshape(-1, size))
+        every = list(bar(climbed, desc="draws, climbed", total=chains * draws))
+    mode, heights = _told_apart(every, part * SAME)
+    return mode.reshape(chains, draws), heights
 
 
-def _apart(values: np.ndarray, part: float) -> np.ndarray:
-    """The heights that differ by more than SAME, highest first."""
-    values = np.sort(values)[::-1]
-    return values[np.concatenate([[True], np.diff(values) < -part * SAME])]
+def _told_apart(tops: list[Top], nats: float) -> tuple[np.ndarray, np.ndarray]:
+    """The mode of each top, and the modes' heights, highest first; tops of one are as high to ``nats``, and alike."""
+    modes: list[Top] = []
+    of = np.zeros(len(tops), dtype=int)
+    for i in sorted(range(len(tops)), key=lambda i: -tops[i][0]):
+        height, mark = tops[i]
+        there = (k for k, (top, other) in enumerate(modes) if top - height < nats and are_alike(mark, other, nats))
+        of[i] = next(there, len(modes))
+        modes += [tops[i]] if of[i] == len(modes) else []
+    return of, np.array([height for height, _ in modes])
 
 
 def said_of(mode: np.ndarray, heights: np.ndarray) -> str:

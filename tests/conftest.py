@@ -14,6 +14,8 @@ os.environ["XDG_CACHE_HOME"] = str(CACHE)
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(CACHE / "bayeszoo")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 
+UNOPTIMISED = "--xla_backend_optimization_level=0"
+
 import jax  # noqa: E402
 import matplotlib.font_manager  # noqa: E402, F401  it looks for fonts now, and says so on no test's stderr
 
@@ -37,6 +39,12 @@ def proved(record_property):
 
     check.within = within
     return check
+
+
+@pytest.fixture
+def optimised(monkeypatch):
+    """Processes that a test starts optimise their programs, as where running them takes longer than compiling."""
+    monkeypatch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", "").replace(UNOPTIMISED, "").strip())
 
 
 @pytest.fixture
@@ -84,6 +92,6 @@ def pytest_configure(config):
     if config.option.markexpr == "not long":
         # Most programs of these tests run once, on few rows: compiling them takes longer than running them without
         # optimisation. JAX reads this when it compiles first.
-        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {UNOPTIMISED}"
     if config.getoption("record") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Recorder())

@@ -8,6 +8,7 @@ import run_notebook
 from run_notebook import NOTEBOOKS, run
 
 
+@pytest.mark.usefixtures("optimised")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs(path):
     cells = [cell for cell in run(path).cells if cell.cell_type == "code"]

@@ -10,7 +10,7 @@ import numpyro.distributions as dist
 import pytest
 from bayeszoo.inference import nuts
 from bayeszoo.inference.visited import said_of
-from bayeszoo.models import fixed_variance_mixture, linear_regression
+from bayeszoo.models import fixed_variance_mixture, linear_regression, mixture_discriminant
 from bayeszoo.workflow import store
 from bayeszoo.workflow.cli import app
 from bayeszoo.workflow.report import report
@@ -83,3 +83,30 @@ def test_the_summary_is_one_for_each_mode(tmp_path):
     mean = fit.params["b"][3].mean()
     second = shown[shown.index("mode 1:") :]
     assert float(second[second.index(" b ") + 3 :].split()[0]) == pytest.approx(mean, abs=0.01)
+
+
+def test_two_modes_of_one_height_are_told_apart():
+    """Four blobs, two labels of two kinds: which blobs share a label is undecided, but for a tenth of a nat."""
+    centres = np.array([[0, 0], [8, 1], [1, 8], [9, 9.0]])
+    rng = np.random.default_rng(6)
+    x = np.concatenate([centre + rng.normal(size=(12, 2)) for centre in centres])
+    fit = quiet(mixture_discriminant, x, draws=250, warmup=250)
+    mu = fit.params["mu"]  # chain, draw, label, component, feature
+    blob = ((mu[..., None, :] - centres) ** 2).sum(axis=-1).argmin(axis=-1)
+    with_first = np.where((blob == 0).any(axis=-1), blob.sum(axis=-1), 0).max(axis=-1)  # the other blob of its label
+    mode = fit.sample_stats["mode"]
+    assert len(np.unique(with_first)) == fit.diagnostics["modes"] == 2
+    assert all(len(np.unique(with_first[mode == k])) == 1 for k in range(2))
+
+
+def test_two_modes_of_the_same_height_are_told_apart():
+    """Rows that are the same with their columns swapped: two blobs beside each other, or one above the other."""
+    corner = np.random.default_rng(0).normal(size=(15, 2)) * 0.5
+    x = np.concatenate([corner + place for place in ([4, 4], [-4, 4], [4, -4], [-4, -4])])
+    x = np.concatenate([x, x[:, ::-1]])
+    fit = quiet(partial(fixed_variance_mixture, k=2, sigma=2.5), x, draws=200)
+    assert fit.diagnostics["modes"] == 2
+    wide = np.ptp(fit.params["mu"], axis=2).argmax(axis=-1)  # the column in which the centres lie apart
+    mode = fit.sample_stats["mode"]
+    assert len(np.unique(mode)) == 2
+    assert all(len(np.unique(wide[mode == k])) == 1 for k in range(2))

@@ -55,7 +55,9 @@ def oracles(files: list[Path]) -> dict[str, list[dict]]:
 def calibration(name: str, exhibit: Exhibit, known: int, hidden: int, made: int) -> Iterator[dict[str, dict]]:
     """Of each fitter, by so many simulations with labels known, and then, where there are labels and P(x), hidden."""
     shape, found = shape_of(exhibit), {}
-    for hide, simulations in ((False, known), (True, hidden))[: 2 if shape.classes and shape.generative else 1]:
+    for hide, simulations in ((False, known), (True, hidden))[
+        : 2 if hidden and shape.classes and shape.generative else 1
+    ]:
         start = time.perf_counter()
         sizes = {"simulations": simulations, "rows": ROWS, "kinds": exhibit.kinds, "seed": SEED}
         ranks = calibrate(exhibit.model, hidden=hide, **sizes)
@@ -80,7 +82,9 @@ def main() -> None:
         "models", nargs="*", metavar="MODEL", help=f"calibrate these only, of the zoo or {', '.join(VARIANTS)}"
     )
     parser.add_argument("--simulations", type=int, default=SIMULATIONS)
-    parser.add_argument("--hidden", type=int, help="simulations with labels hidden; half as many where it is not given")
+    parser.add_argument(
+        "--hidden", type=int, help="simulations with labels hidden, 0 for none; half as many where it is not given"
+    )
     parser.add_argument("--no-calibration", action="store_true", help="measure oracles alone")
     parser.add_argument("--no-tests", action="store_true", help="keep the oracles as they are")
     parser.add_argument("--tests", nargs="*", type=Path, metavar="FILE", help="measure the oracles of these files only")

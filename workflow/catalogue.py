@@ -106,12 +106,13 @@ def _commands(proofs: dict[str, Any], name: str) -> list[str]:
     for variant in _variants(proofs, name) or [name]:
         told = proofs["calibration"].get(variant, {})
         known = told.get("nuts", {}).get("simulations", SIMULATIONS)
-        hidden = told.get("nuts, labels hidden", {}).get("simulations", known // 2)
+        hides = _hides(name)
+        hidden = told.get("nuts, labels hidden", {}).get("simulations", 0 if hides and told else known // 2)
         sizes.setdefault((known, None if hidden == known // 2 else hidden), []).append(variant)
     return [
         f"`{REMADE} {' '.join(variants)}"
         + (f" --simulations {known}" if known != SIMULATIONS else "")
-        + (f" --hidden {hidden}" if hidden else "")
+        + (f" --hidden {hidden}" if hidden is not None else "")
         + "`"
         for (known, hidden), variants in sizes.items()
     ]
@@ -144,7 +145,15 @@ def _calibration(proofs: dict[str, Any], name: str) -> list[str]:
                 f"{of}{fitter}: {verdict}; {one['simulations']:,} simulations, the smallest p of {one['quantities']} "
                 f"quantities is {one['smallest_p']:.1g}"
             )
+    if _hides(name) and "nuts, labels hidden" not in proofs["calibration"][name]:
+        lines.append("labels hidden: not measured; NUTS would take hours for two hundred tables")
     return lines
+
+
+def _hides(name: str) -> bool:
+    """Whether a model's labels may be hidden."""
+    shape = shape_of(ZOO[name])
+    return bool(shape.generative and shape.classes)
 
 
 def _few(names: list[str]) -> str:

@@ -42,7 +42,7 @@ LOOKED = 32  # draws of the prior of which none may lie higher than where climbs
 FEW = 3_000  # rows with a known label, and as many without, on which the climbs from all starts are made at least
 EACH = 100  # of those with a known label for each parameter, as of a few the mode may be anywhere: labels are separable
 SAME = 0.1  # nats between the ends of two climbs that count as one mode
-CLOSE_BY = 0.03  # widths of the prior, likewise, between their places; where labels have names
+CLOSE_BY = 0.03  # widths of the prior, likewise, between their places where labels are known
 PROBES = 16  # products with a large Hessian, for its diagonal
 NEAR = 10.0  # nats below the best mode at which another one still is a place for chains to start
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .fit import Fit
 
 CELLS = 4_000_000  # draws x rows held at a time
+MOST = 2.0**62  # counts up to which a quantile is looked for
 POINT_DRAWS = 4000  # draws of y for a point estimate
 
 
@@ -174,7 +175,7 @@ def _count_quantile(y: Distribution, tails: Array) -> Array:
         enough = y.cdf(middle) >= tails
         return jnp.where(enough, ends[0], middle), jnp.where(enough, middle, ends[1])
 
-    ends = jax.lax.while_loop(lambda ends: jnp.any(short(ends)), further, (low, high))
+    ends = jax.lax.while_loop(lambda ends: jnp.any(short(ends) & (ends[1] < MOST)), further, (low, high))
     return jax.lax.while_loop(lambda ends: jnp.any(ends[1] - ends[0] > 1), halved, ends)[1]
 
 

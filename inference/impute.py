@@ -24,7 +24,7 @@ from .joint import one_row
 from .labels import read_labels
 from .missing import log_prob_seen
 from .progress import bar
-from .queries import log_joint, needs_joint, rows_of
+from .queries import can_miss_features, log_joint, needs_joint, rows_of
 from .table import COUNTS, in_own_kind
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def impute(fit: "Fit", x: Any, y: Any = None, *, draws: int = 200, every: bool =
     known, missing ones and y=None are summed out.
     every: all draws, an xarray.Dataset, a variable a column, dims (draw, row), for multiple imputation (Rubin 1987).
     The mean's Monte Carlo error is the posterior predictive sd over sqrt(draws).
-    Raises QueryError for a model without P(x), and ModelError where P(x | y) has no rule for what is missing.
+    Raises QueryError for a model without P(x), and ModelError where P(x) has no rule for fewer columns.
     """
     needs_joint(fit, "impute, P(x_missing | x_seen)")
     values, draws, seed = rows_of(fit, x), whole(draws, "draws", 1), whole(seed, "seed", 0)
@@ -118,6 +118,11 @@ def impute(fit: "Fit", x: Any, y: Any = None, *, draws: int = 200, every: bool =
         if len(codes) != len(values):
             raise DataError(f"x has {len(values)} rows but y has {len(codes)}; give one y for every row, or none.")
     holes = np.flatnonzero(np.isnan(values).any(axis=1))
+    if len(holes) and not can_miss_features(fit):
+        raise ModelError(
+            f"missing features cannot be integrated out of P(x) of {fit.model.name}, and so none is filled in; drop "
+            "the rows that miss one, or use a model of independent columns."
+        )
     drawn = _drawn(fit, values, codes, holes, draws, seed)
     levels = fit.schema.each_levels
     if every:

@@ -38,7 +38,7 @@ def ask(
 ) -> np.ndarray:
     """Answers of ``over_draws`` for all rows: for every label, or at y where it is given."""
     partly = has_missing(x)
-    if partly and not integrates_missing(fit.model, fit.shape, fit.spec.features, fit.spec.classes, fit.spec.kinds):
+    if partly and not can_miss_features(fit):
         i, j = np.argwhere(np.isnan(x))[0]
         raise missing_feature(fit.model.name, i, fit.schema.columns[j], fit.shape.generative)
     parts = _by_missing(x) if partly else []
@@ -85,6 +85,11 @@ def _in_order(parts: list[np.ndarray], answers: Iterator[np.ndarray]) -> np.ndar
             every = np.empty((sum(map(len, parts)), *answer.shape[1:]))
         every[rows] = answer
     return every
+
+
+def can_miss_features(fit: "Fit") -> bool:
+    """Whether rows may be asked about that miss some."""
+    return integrates_missing(fit.model, fit.shape, fit.spec.features, fit.spec.classes, fit.spec.kinds)
 
 
 def has_missing(x: np.ndarray) -> bool:

@@ -120,12 +120,14 @@ def test_widths_of_many_parameters_are_no_matrix():
 
 
 def test_many_rows_that_are_alike_are_counted():
-    """200,000 rows of 3,000 places and two labels: in a sample of 5,000, most differ from one another."""
+    """200,000 rows of some 3,000 places and two labels: in a sample of 5,000, most differ from one another."""
     places = RNG.normal(size=(3_000, 2)).round(3)
     x, y = places[RNG.integers(3_000, size=200_000)], RNG.integers(2, size=200_000)
     with arithmetic():
         problem = Problem(logistic_regression, x, y)
-    assert "as 6000, equal rows counted" in problem.compression
+    different = len(np.unique(np.column_stack([x, y]), axis=0))  # two places may be one when they are rounded
+    assert 5_900 < different <= 6_000
+    assert f"as {different}, equal rows counted" in problem.compression
     with arithmetic():
         problem = Problem(logistic_regression, RNG.normal(size=(ROWS, 2)), y[:ROWS])
     assert "few rows are alike" in problem.compression

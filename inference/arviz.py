@@ -12,9 +12,10 @@ from jax import Array
 
 from .blocks import in_blocks
 from .declare import Declared
+from .generate import draw_x
 from .joint import drawn_row, lay_out
 from .priors import prior_and_derived
-from .queries import log_likelihood
+from .queries import log_label_posterior, log_label_prior, log_likelihood
 from .target import constrain, prior_vectors
 from .threads import one_at_a_time
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 OURS = {"label": "class", "label_2": "class_2"}  # dims, and what they are called in the tree
 NUMBERS = 2_000_000  # numbers in a predictive group's largest variable, about
+DRAWS = 4000  # rows drawn of a label, at least
 
 
 @partial(jax.jit, static_argnames=("model", "generative"))
@@ -59,7 +61,9 @@ def to_arviz(fit: "Fit", *, seed: int = 0, prior_draws: int = 500) -> xr.DataTre
     stand for several. sample_stats: of the fit. observed_data: the rows, with the labels as coordinate ``class``;
     constant_data: x of a discriminative model; y, -1 where a label is hidden, if some are. The attribute ``levels`` of
     x says, as JSON, what the codes of columns stand for, and ``long_name`` of y is the target's name, so that the tree
-    says by itself what was seen.
+    says by itself what was seen. label_posterior: P(y = k | x, D) of each row, (row, class). class_conditional, where
+    the model answers P(x): x ~ P(x | y = k, theta) of each label at each draw, (sample, chain, draw, class, feature),
+    several samples a draw where there are fewer than 4,000 draws, and log P(y = k | theta), (chain, draw, class).
     A fit without rows (streamed, or updated) has none of the groups of rows.
     """
     chains, draws = fit.draws_shape
@@ -88,6 +92,12 @@ def to_arviz(fit: "Fit", *, seed: int = 0, prior_draws: int = 500) -> xr.DataTre
             given["y"] = fit.y
         if given:
             tree["constant_data"] = _seen(fit, given)
+        if fit.shape.classes:
+            p = np.exp(log_label_posterior(fit, fit.x).values)
+            coords = {"row": np.arange(len(p)), "class": _labels(fit)}
+            tree["label_posterior"] = xr.Dataset({"p": (("row", "class"), p)}, coords)
+        if fit.shape.generative and (fit.shape.classes or not fit.shape.has_y):
+            tree["class_conditional"] = _class_conditional(fit, jax.random.fold_in(key, 1), seed)
         if not fit.summary.weighted:
             each = log_likelihood(fit, fit.x, fit.y)
             tree["log_likelihood"] = _rows(fit, {name: each}, np.arange(draws))
@@ -118,6 +128,32 @@ def _predictive(fit: "Fit", key: Array, params: dict[str, np.ndarray]) -> xr.Dat
     return _rows(fit, {name: v.reshape(chains, -1, *v.shape[1:]) for name, v in sites.items()}, used)
 
 
+def _class_conditional(fit: "Fit", key: Array, seed: int) -> xr.Dataset:
+    """x of each label at each draw; of counts, a row has the total of one of its label's own, where models take it."""
+    chains, draws = fit.draws_shape
+    labels, columns = fit.label_coordinate, list(fit.schema.columns)
+    times = -(-DRAWS // (chains * draws))
+    numbers = times * chains * draws * len(labels) * len(columns)
+    used = np.arange(0, draws, -(-numbers // NUMBERS))
+    shape = (times, chains, len(used), len(labels))
+    chain, draw, code = np.indices(shape)[1:].reshape(3, -1)
+    like, rng = np.empty(len(code), dtype=int), np.random.default_rng(seed)
+    for k in range(len(labels)):
+        own = np.flatnonzero(fit.y == k) if fit.shape.classes else []
+        like[code == k] = rng.choice(own if len(own) else len(fit.x), size=np.sum(code == k))
+    typical = np.where(np.isnan(fit.x[like]), np.asarray(fit.spec.loc), fit.x[like])
+    program = partial(draw_x, key, fit.flat_params, fit.spec, model=fit.model)
+    x = list(in_blocks(program, np.arange(len(code)), chain * draws + used[draw], code, typical))
+    dims = ("chain", "draw", "class")
+    prior = log_label_prior(fit, draws=True).transpose("chain", "draw", "label").values[:, used]
+    coords = {"chain": np.arange(chains), "draw": used, "class": _labels(fit), "feature": columns}
+    values = {
+        "x": (("sample", *dims, "feature"), np.concatenate(x).reshape(*shape, -1)),
+        "log_label_prior": (dims, prior),
+    }
+    return xr.Dataset(values, {"sample": np.arange(times), **coords})
+
+
 def posterior(fit: "Fit") -> xr.Dataset:
     """The group ``posterior`` alone, for what needs no other."""
     return _for_arviz(fit.posterior())
@@ -127,7 +163,17 @@ def _for_arviz(parameters: xr.Dataset) -> xr.Dataset:
     # ArviZ stacks variables along a dim of its own called "label", so ours is called "class" there. It stacks numbers
     # in the order of the dataset's dims, and their names in that of each variable's, so these are made the same.
     renamed = parameters.rename({dim: new for dim, new in OURS.items() if dim in parameters.dims})
-    return renamed.transpose(*renamed.dims)
+    written = {dim: _written(renamed[dim].values) for dim in renamed.dims if renamed[dim].dtype == object}
+    return renamed.assign_coords(written).transpose(*renamed.dims)
+
+
+def _labels(fit: "Fit") -> np.ndarray:
+    return _written(fit.label_coordinate)
+
+
+def _written(names: np.ndarray) -> np.ndarray:
+    """As files can hold them, which have no type for dates, or for numbers among texts."""
+    return names.astype(str) if names.dtype == object else names
 
 
 def variable_name(name: str) -> str:
@@ -143,10 +189,7 @@ def _seen(fit: "Fit", sites: dict[str, np.ndarray]) -> xr.Dataset:
         rows["x"].attrs["levels"] = json.dumps(levels)
     if "y" in rows:
         rows["y"].attrs["long_name"] = fit.schema.target
-    if not fit.shape.classes:
-        return rows
-    labels = fit.label_coordinate  # files have no type for dates, or for numbers among texts
-    return rows.assign_coords({"class": labels.astype(str) if labels.dtype == object else labels})
+    return rows.assign_coords({"class": _labels(fit)}) if fit.shape.classes else rows
 
 
 def _rows(fit: "Fit", sites: dict[str, np.ndarray], draws: np.ndarray | None) -> xr.Dataset:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CHUNK = 262_144  # rows in memory at a time
+LINE = 10_000  # bytes of a CSV's first line that are looked at
 KINDS = "int64", "float64", "bool", "string"  # of the cells of a CSV, the first that all can be
 
 
@@ -73,6 +74,14 @@ def _files(path: Path) -> list[Path]:
     return found
 
 
+def refuse_other_separators(path: Path) -> None:
+    """Raise DataError for a CSV whose first line has no comma, but another mark that parts columns."""
+    with path.open("rb") as file:
+        head = file.readline(LINE).decode(errors="replace").strip()
+    if "," not in head and any(mark in head for mark in ";\t|"):
+        raise DataError(f"'{path}' has one column, '{head}'; separate columns by commas.")
+
+
 @dataclass(frozen=True)
 class File:
     """A Parquet or CSV file. stamp: its size and time when it was named."""
@@ -108,6 +117,7 @@ class File:
                 schema = parquet.read_schema(self.path)
                 index = (schema.pandas_metadata or {}).get("index_columns", [])
                 return [name for name in schema.names if name not in index]  # pandas' row labels are no feature
+            refuse_other_separators(self.path)
             with csv.open_csv(self.path) as reader:
                 return list(reader.schema.names)
         except (pa.ArrowException, OSError) as error:

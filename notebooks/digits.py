@@ -41,7 +41,7 @@ fits = {
     "plane of 12": map_estimate(partial(pca_discriminant, components=12), x, y),
 }
 for fit in fits.values():
-    plot_images(fit)
+    plot_images(fit.to_arviz())
     plt.show()
 
 # %% [markdown]

@@ -78,7 +78,7 @@ plot_rank(tree)
 plot_forest(tree)
 plot_predictive_by_class(tree)
 p, _ = own_label_posterior(fit, tree)
-plot_label_calibration(fit, p)
+plot_label_calibration(tree, p)
 plt.show()
 
 # %% [markdown]
@@ -150,7 +150,7 @@ filled = impute(fit, some)["bill_depth_mm"]
 error = np.sqrt(np.mean((filled - truth) ** 2))
 print(f"depth is filled in to {error:.2f} mm; the column's mean would be {np.std(truth):.2f} mm off")
 assert error < 0.6 * np.std(truth)
-plot_generated(fit)
+plot_generated(tree)
 plt.show()
 
 # %% [markdown]

@@ -64,7 +64,7 @@ whole = x.dropna()
 identity = fit.log_joint(whole) - fit.log_marginal(whole) - fit.log_label_posterior(whole)
 assert abs(identity).max() < 1e-8
 print(outliers(fit, whole).to_dataframe().nsmallest(3, "log_marginal").round(3))
-plot_generated(fit)
+plot_generated(fit.to_arviz())
 plt.show()
 
 # %% [markdown]

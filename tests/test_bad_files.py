@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 from bayeszoo.inference import DataError, map_estimate, mle, summarise
 from bayeszoo.models import linear_regression, logistic_regression
+from bayeszoo.workflow import datasets
 from test_stream import FEATURES, ROWS, TABLE, written
 
 RNG = np.random.default_rng(0)
@@ -35,6 +36,17 @@ def test_what_a_bad_part_is_told_by(tmp_path):
     bad.drop(columns="kind").to_parquet(tmp_path / "bad.parquet")
     with pytest.raises(DataError, match=r"row 8765 of '.*bad.parquet', column 'x' is missing, and linear_regression"):
         mle(linear_regression, tmp_path / "bad.parquet", target="z")
+
+
+def test_other_separators_are_told(tmp_path):
+    """Whether or not the cells have commas of their own, as decimals do where columns are separated so."""
+    for cells in ("1;2;3", "1,5;2,5;3"):
+        path = tmp_path / "semicolons.csv"
+        path.write_text(f"a;b;k\n{cells}\n")
+        with pytest.raises(DataError, match=r"semicolons.csv' has one column, 'a;b;k'; separate columns by commas"):
+            mle(linear_regression, path, target="k")
+        with pytest.raises(DataError, match="separate columns by commas"):
+            datasets.load(str(path))
 
 
 def test_a_part_with_a_column_more_is_refused_in_any_order(tmp_path):

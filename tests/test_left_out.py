@@ -24,7 +24,7 @@ def two_normals(x, y=None, *, spec):
 
 
 def places_of(fit):
-    return pit_of_columns(fit, fit.to_arviz(), BOTH)
+    return pit_of_columns(fit.to_arviz(), BOTH)
 
 
 def test_places_are_those_of_the_conjugate_posterior_of_the_other_rows():

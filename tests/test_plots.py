@@ -36,9 +36,9 @@ from bayeszoo.models import (
     softmax_regression,
 )
 from bayeszoo.workflow import datasets, diagram, plots
-from bayeszoo.workflow.left_out import Case, known_or_assigned, own_label_posterior
+from bayeszoo.workflow.left_out import Case
 from bayeszoo.workflow.report import report
-from bayeszoo.workflow.seen import seen
+from bayeszoo.workflow.seen import draws_of_x, generated, known_or_assigned, seen
 from matplotlib.figure import Figure
 from numpyro import handlers
 from sklearn.datasets import load_digits
@@ -84,10 +84,10 @@ CALLS = {
     "plot_prior_predictive": lambda joint, tree: plots.plot_prior_predictive(tree),
     "plot_predictive_by_class": lambda joint, tree: plots.plot_predictive_by_class(tree),
     "plot_predictive": lambda joint, tree: plots.plot_predictive(fitted(probabilistic_pca, X).to_arviz()),
-    "plot_columns_loo_pit": plots.plot_columns_loo_pit,
+    "plot_columns_loo_pit": lambda joint, tree: plots.plot_columns_loo_pit(tree),
     "plot_counts": lambda joint, tree: plots.plot_counts(fitted(poisson_naive_bayes, VISITS, Y).to_arviz()),
     "plot_probabilities_by_class": lambda joint, tree: plots.plot_probabilities_by_class(
-        fitted(softmax_regression, X, Y)
+        fitted(softmax_regression, X, Y).to_arviz()
     ),
     "plot_response": lambda joint, tree: plots.plot_response(
         fitted(poisson_regression, X, np.arange(len(X)) % 3).to_arviz()
@@ -104,15 +104,11 @@ CALLS = {
     "plot_response_loo_pit": lambda joint, tree: plots.plot_response_loo_pit(
         fitted(linear_regression, X[["bill_length_mm"]], X["body_mass_g"]).to_arviz()
     ),
-    "plot_confusion": lambda joint, tree: plots.plot_confusion(joint, own_label_posterior(joint, tree)[0]),
-    "plot_label_calibration": lambda joint, tree: plots.plot_label_calibration(
-        joint, own_label_posterior(joint, tree)[0]
-    ),
-    "plot_generated": lambda joint, tree: plots.plot_generated(joint),
-    "plot_images": lambda joint, tree: plots.plot_images(digits()),
-    "plot_accuracy_coverage": lambda joint, tree: plots.plot_accuracy_coverage(
-        joint, own_label_posterior(joint, tree)[0]
-    ),
+    "plot_confusion": lambda joint, tree: plots.plot_confusion(tree),
+    "plot_label_calibration": lambda joint, tree: plots.plot_label_calibration(tree),
+    "plot_generated": lambda joint, tree: plots.plot_generated(tree),
+    "plot_images": lambda joint, tree: plots.plot_images(digits().to_arviz()),
+    "plot_accuracy_coverage": lambda joint, tree: plots.plot_accuracy_coverage(tree),
     "plot_label_uncertainty": lambda joint, tree: plots.plot_label_uncertainty(label_uncertainty(joint, X)),
     "plot_outliers": lambda joint, tree: plots.plot_outliers(outliers(joint, X)),
     "plot_calibration": lambda joint, tree: plots.plot_calibration(
@@ -175,12 +171,16 @@ def test_a_tree_read_from_a_file_has_the_pictures_of_the_fit(tmp_path):
     """Names of columns, cells, labels and of the target come back with it."""
     x = BIRDS[["island", "sex"]].assign(chicks=VISITS["visits"].to_numpy())
     by_class = (plots.plot_prior_predictive, plots.plot_predictive_by_class, plots.plot_predictive, plots.plot_counts)
+    by_class += (plots.plot_columns_loo_pit, plots.plot_generated, plots.plot_confusion, plots.plot_label_calibration)
+    by_class += (plots.plot_accuracy_coverage,)
     response = (plots.plot_response, plots.plot_response_intervals, plots.plot_response_line)
     response += (plots.plot_response_errors, plots.plot_response_loo_pit, plots.plot_prior_predictive)
     parameters = (plots.plot_forest, plots.plot_trace, plots.plot_rank, plots.plot_worst_pair)
     for fit, pictures in (
         (fitted(mixed_naive_bayes, x, Y), by_class + parameters),
         (fitted(linear_regression, X[["bill_length_mm"]], X["body_mass_g"]), response),
+        (fitted(softmax_regression, X, Y), (plots.plot_probabilities_by_class, plots.plot_confusion)),
+        (digits(), (plots.plot_images,)),
     ):
         tree = fit.to_arviz()
         tree.to_netcdf(tmp_path / "tree.nc", engine="h5netcdf")
@@ -200,11 +200,15 @@ def test_other_trees_are_refused(tree):
         plots.plot_response(rows)
 
 
-def test_dates_as_labels_are_written_to_files(tmp_path):
-    days = [datetime.date(2020, 1, 1 + k) for k in range(2)]
-    tree = map_estimate(softmax_regression, X, [days[k % 2] for k in range(len(X))]).to_arviz()
-    tree["observed_data"].to_dataset().to_netcdf(tmp_path / "rows.nc", engine="h5netcdf")
-    assert seen(tree).labels == ["2020-01-01", "2020-01-02"]
+@pytest.mark.parametrize("model", [softmax_regression, gaussian_naive_bayes])
+@pytest.mark.parametrize("names", [(datetime.date(2020, 1, 1), datetime.date(2020, 1, 2)), (7, "seven")])
+def test_dates_and_mixed_labels_are_written_to_files(model, names, tmp_path):
+    tree = map_estimate(model, X, [names[k % 2] for k in range(len(X))]).to_arviz()
+    tree.to_netcdf(tmp_path / "tree.nc", engine="h5netcdf")
+    with xr.open_datatree(tmp_path / "tree.nc", engine="h5netcdf") as read:
+        assert seen(read).labels == sorted(map(str, names))
+        parameters = read["posterior"].to_dataset()
+        assert any([*map(str, names)] == sorted(parameters[dim].values.tolist()) for dim in parameters.dims)
 
 
 def test_calibration_has_a_band_in_every_panel():
@@ -243,9 +247,12 @@ def test_labels_that_are_partly_hidden():
     shares = some.value_counts(normalize=True)[["Adelie", "Chinstrap", "Gentoo"]]
     np.testing.assert_allclose([bar.get_height() for bar in heights], shares)
     joint = fitted(gaussian_naive_bayes, X, some)
-    with pytest.raises(DataError, match="labels of some rows are hidden"):
-        plots.plot_predictive_by_class(joint.to_arviz())
-    assert plots.plot_predictive_by_class(joint.to_arviz(), known_or_assigned(joint)).axes
+    tree = joint.to_arviz()
+    assigned = np.where(some.isna(), joint.assign(X).values, some)
+    assert [seen(tree).labels[k] for k in known_or_assigned(tree)] == assigned.tolist()
+    assert plots.plot_predictive_by_class(tree).axes
+    counts = plots.plot_confusion(tree).axes[0].texts
+    assert sum(int(text.get_text()) for text in counts) == some.notna().sum()
     plt.close("all")
 
 
@@ -265,11 +272,13 @@ def test_hidden_labels_have_real_images_and_no_observed_y():
     x = load_digits(as_frame=True).data.iloc[:90, 18:22]
     x = x.set_axis([f"pixel_{i}_{j}" for i in (0, 1) for j in (0, 1)], axis=1)
     fit = fitted(partial(fixed_variance_mixture, k=2, sigma=4.0), x)
-    assert sum(len(axis.images) for axis in plots.plot_images(fit).axes) == 2 * 2 * 6
+    tree = fit.to_arviz()
+    assert sum(len(axis.images) for axis in plots.plot_images(tree).axes) == 2 * 2 * 6
+    assert plots.plot_predictive_by_class(tree).axes
+    with pytest.raises(DataError, match="no row has a label that is known"):
+        plots.plot_confusion(tree)
     plt.close("all")
     drawn = []
-    with pytest.raises(DataError, match="labels of some rows are hidden"):
-        plots.plot_predictive_by_class(fit.to_arviz())
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(numpyro, "render_model", lambda model: drawn.append(handlers.trace(handlers.seed(model, 0)))
         or SimpleNamespace(pipe=lambda format: b"PNG"))  # fmt: skip
@@ -287,7 +296,7 @@ def test_pictures_say_the_names_of_a_column_of_names():
     for picture in (plots.plot_prior_predictive(tree), plots.plot_predictive_by_class(tree)):
         axis = next(one for one in picture.axes if one.get_xlabel() == "island")
         assert [text.get_text() for text in axis.get_xticklabels()] == islands
-    dots = plots.plot_generated(fit).axes[0]
+    dots = plots.plot_generated(tree).axes[0]
     assert [text.get_text() for text in dots.get_xticklabels()] == islands
     made, real = dots.lines
     kinds = set(np.round(made.get_xdata().astype(float)))
@@ -312,3 +321,26 @@ def test_errors_bend_where_the_hypothesis_does_not():
     assert len(means["sex"]) == 2
     assert [tick.get_text() for tick in named["sex"].get_xticklabels()] == ["f", "m"]
     plt.close("all")
+
+
+def test_rows_of_a_label_are_drawn_as_generate_draws_them():
+    """One row of a label at each draw of a class-conditional whose parameters tell how frequent the label is.
+
+    x | y = k ~ Normal(10 k w, 1) and P(y = 1) = w in {0.1, 0.9}, alike: given label 1, w is 0.9 nine times in ten.
+    4,000 rows of each of two draws; shares within four standard errors: three tests, false alarms 2e-4 in all.
+    """
+    conditional = xr.Dataset(
+        {
+            "x": (("sample", "chain", "draw", "class", "feature"), np.zeros((4000, 1, 2, 2, 1))),
+            "log_label_prior": (("chain", "draw", "class"), np.log([[[0.9, 0.1], [0.1, 0.9]]])),
+        }
+    )
+    conditional["x"][:, 0, :, 1, 0] = [1.0, 9.0]
+    tree = xr.DataTree.from_dict({"class_conditional": conditional})
+    x, draw = draws_of_x(tree, 1)
+    assert np.array_equal(x[:, 0], np.where(draw == 0, 1.0, 9.0))
+    one = generated(tree, 1, 800, np.random.default_rng(0))
+    assert abs(np.mean(one == 9.0) - 0.9) < 4 * np.sqrt(0.09 / 800)
+    either, _ = draws_of_x(tree, -1)
+    assert abs(np.mean(either == 0.0) - 0.5) < 4 * np.sqrt(0.25 / 8000)
+    assert abs(np.mean(either[either > 0] == 9.0) - 0.9) < 4 * np.sqrt(0.09 / 4000)

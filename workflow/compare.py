@@ -10,6 +10,7 @@ import xarray as xr
 
 from ..inference.errors import DataError
 from .left_out import Case, telling
+from .seen import label_posterior
 
 if TYPE_CHECKING:
     from ..inference.fit import Fit
@@ -44,9 +45,10 @@ def compare(fits: Mapping[str, "Fit"]) -> pd.DataFrame:
             )
         if not _same_rows(one, fit):
             raise DataError(f"{first} and {name} were fitted to other rows; fit them to the same table and --holdout.")
-    cases = {name: Case(fit, fit.to_arviz()) for name, fit in fits.items()}
-    for name, case in cases.items():
-        if case.stands_still:
+    cases = {}
+    for name, fit in fits.items():
+        cases[name] = Case(fit, fit.to_arviz())
+        if cases[name].stands_still:
             raise DataError(
                 f"the sampler of {name} stood still at one draw, so that no row can be left out; run longer."
             )
@@ -82,7 +84,7 @@ def left_out(fit: "Fit", case: Case | None = None) -> object:
     p = case.label_posterior[0][known, fit.y[known]]
     with np.errstate(divide="ignore"):
         each = np.log(p)
-    inside = np.log(np.exp(fit.log_label_posterior(fit.x).values)[known, fit.y[known]])
+    inside = np.log(label_posterior(case.tree)[known, fit.y[known]])
     found, k = copy(found), np.zeros(len(known))
     k[telling(case.tree)] = found.pareto_k.values
     found.elpd_i = xr.DataArray(each, {"row": np.flatnonzero(known)}, ("row",), name="y")

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ..inference.cells import first_without_number
 from ..inference.errors import DataError
+from ..inference.files import refuse_other_separators
 from ..inference.labels import categories_of
 from ..inference.table import COUNTS, read_x
 
@@ -60,10 +61,8 @@ def load(data: str) -> pd.DataFrame:
             header = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0].dropna()
             if header.duplicated().any():
                 raise DataError(f"'{data}' has two columns '{header[header.duplicated()].iloc[0]}'; rename one.")
-        table = readers[path.suffix.lower()](path)
-        if table.shape[1] == 1 and any(mark in str(table.columns[0]) for mark in ";\t|"):
-            raise DataError(f"'{data}' has one column, '{table.columns[0]}'; separate columns by commas.")
-        return table
+            refuse_other_separators(path)
+        return readers[path.suffix.lower()](path)
     except DataError:
         raise
     except (ValueError, OSError) as error:

@@ -1,7 +1,5 @@
 """Pictures for whoever has to act on a label: how many to name, and what is unsure about the others."""
 
-from typing import TYPE_CHECKING
-
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
@@ -9,28 +7,25 @@ from matplotlib.figure import Figure
 from scipy.stats import beta
 
 from ..inference.decisions import accuracy_coverage_of
-
-if TYPE_CHECKING:
-    from ..inference.fit import Fit
+from .label_plots import labelled
 
 ERRORS = (0.05, 0.01)  # error rates that are marked
 RARE = 0.01  # tail probability below which a row is marked
 UNSURE = 60  # rows of the picture of uncertainty, the least sure
 
 
-def plot_accuracy_coverage(fit: "Fit", probability: np.ndarray) -> Figure:
+def plot_accuracy_coverage(tree: xr.DataTree, probability: np.ndarray | None = None) -> Figure:
     """Of the rows that keep their label, how many are right, against how many keep it, the surest first.
 
     A line with a 90 % interval at each point (Jeffreys's, of Beta(right + 1/2, wrong + 1/2)), dashed what the fit
     itself expects, the mean of its largest P(y = k), and a dot at the most rows for each error rate of 5 and 1 %.
-    probability: P(y = k) of each row of the fit, (rows, labels), best of rows left out. Rows of no known label are not
-    counted.
+    probability: as in ``plot_confusion``. Rows of no known label are not counted.
     """
-    known = fit.y >= 0
-    curve = accuracy_coverage_of(probability[known], fit.y[known])
+    _, y, p, _ = labelled(tree, probability)
+    curve = accuracy_coverage_of(p, y)
     kept, accuracy, coverage = curve.kept.values, curve.accuracy.values, curve.coverage.values
     low, high = (beta.ppf(q, accuracy * kept + 0.5, (1 - accuracy) * kept + 0.5) for q in (0.05, 0.95))
-    top = np.sort(probability[known].max(axis=1))[::-1]
+    top = np.sort(p.max(axis=1))[::-1]
     figure, axis = plt.subplots(figsize=(6, 3.6))
     axis.fill_between(coverage, low, high, color="C0", alpha=0.15, lw=0, label="90 % interval")
     axis.plot(coverage, accuracy, color="C0", label="right")

@@ -1,7 +1,7 @@
 """Pictures of labels: how often they are right, and images of each."""
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,10 +9,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from ..inference.arviz import variable_name
-from .left_out import known_or_assigned
-
-if TYPE_CHECKING:
-    from ..inference.fit import Fit
+from ..inference.errors import DataError
+from .seen import generated, known_or_assigned, label_posterior, seen
 
 COLUMNS = 6  # panels of labels
 SAMPLES = 400  # labels drawn of each row's probabilities, for a picture that counts them
@@ -20,15 +18,14 @@ IMAGES = 6  # generated images a label
 PIXEL = re.compile(r"pixel_(\d+)_(\d+)")
 
 
-def plot_confusion(fit: "Fit", probability: np.ndarray) -> Figure:
+def plot_confusion(tree: xr.DataTree, probability: np.ndarray | None = None) -> Figure:
     """How often rows of one label are taken for another: counts of the most probable label, (label, label).
 
-    probability: P(y = k) of each row of the fit, (rows, labels), best of rows left out.
+    probability: P(y = k) of each row, (rows, labels), best of rows left out; else that of rows that the fit has seen.
     """
-    labels = [str(label) for label in fit.label_coordinate.tolist()]
-    known = fit.y >= 0
+    labels, y, p, target = labelled(tree, probability)
     counts = np.zeros((len(labels), len(labels)), dtype=int)
-    np.add.at(counts, (fit.y[known], probability[known].argmax(axis=1)), 1)
+    np.add.at(counts, (y, p.argmax(axis=1)), 1)
     size = 0.55 * len(labels) + 2.2
     figure, axis = plt.subplots(figsize=(size + 0.6, size))
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -38,11 +35,11 @@ def plot_confusion(fit: "Fit", probability: np.ndarray) -> Figure:
         axis.text(j, i, str(counts[i, j]), ha="center", va="center", color=color)
     axis.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
     axis.set_yticks(range(len(labels)), labels)
-    axis.set(xlabel="most probable label", ylabel=fit.schema.target)
+    axis.set(xlabel="most probable label", ylabel=target)
     return figure
 
 
-def plot_label_calibration(fit: "Fit", probability: np.ndarray) -> Figure:
+def plot_label_calibration(tree: xr.DataTree, probability: np.ndarray | None = None) -> Figure:
     """How often a label is right against how probable it was called, adjusted by pool adjacent violators, with bands.
 
     (Dimitriadis, Gneiting and Jordan 2021; ArviZ's plot_ppc_pava.) probability: as in plot_confusion. Of more than
@@ -50,43 +47,55 @@ def plot_label_calibration(fit: "Fit", probability: np.ndarray) -> Figure:
     """
     from arviz_plots import plot_ppc_pava
 
-    known = fit.y >= 0
-    rng, p = np.random.default_rng(0), probability[known]
-    labels = [variable_name(str(label)) for label in fit.label_coordinate.tolist()]
-    drawn = rng.random((1, SAMPLES, len(p), p.shape[1])) < p
-    right = fit.y[known][:, None] == np.arange(p.shape[1])
+    labels, y, p, _ = labelled(tree, probability)
+    labels = [variable_name(label) for label in labels]
+    drawn = np.random.default_rng(0).random((1, SAMPLES, len(p), p.shape[1])) < p
+    right = y[:, None] == np.arange(p.shape[1])
     told = [k for k in range(len(labels)) if right[:, k].any() and not right[:, k].all()]
     loss = ((p - right) ** 2).sum(axis=0)
     shown = sorted(sorted(told, key=lambda k: -loss[k])[:COLUMNS])
     dims = ("chain", "draw", "row")
-    tree = xr.DataTree.from_dict(
+    counted = xr.DataTree.from_dict(
         {
             "posterior_predictive": xr.Dataset({labels[k]: (dims, drawn[..., k].astype(int)) for k in shown}),
             "observed_data": xr.Dataset({labels[k]: ("row", right[:, k].astype(int)) for k in shown}),
         }
     )
-    shown_plot = plot_ppc_pava(tree, var_names=[labels[k] for k in shown], backend="matplotlib")
+    shown_plot = plot_ppc_pava(counted, var_names=[labels[k] for k in shown], backend="matplotlib")
     return shown_plot.viz["figure"].item()
 
 
-def has_images(fit: "Fit") -> bool:
+def labelled(tree: xr.DataTree, probability: np.ndarray | None) -> tuple[list[str], np.ndarray, np.ndarray, str]:
+    """The labels, and of rows whose label is known its code and P(y = k), (rows, labels); and the target's name.
+
+    Raises DataError where no label is known.
+    """
+    rows = seen(tree)
+    if not rows.labels or rows.y is None or not np.any(rows.y >= 0):
+        raise DataError("no row has a label that is known, which this picture needs.")
+    known = rows.y >= 0
+    p = label_posterior(tree) if probability is None else np.asarray(probability)
+    return rows.labels, rows.y[known].astype(int), p[known], rows.target
+
+
+def has_images(columns: Sequence[str]) -> bool:
     """Whether the columns are pixels, called pixel_ROW_COLUMN."""
-    return all(PIXEL.fullmatch(column) for column in fit.schema.columns)
+    return all(PIXEL.fullmatch(column) for column in columns)
 
 
-def plot_images(fit: "Fit") -> Figure:
+def plot_images(tree: xr.DataTree) -> Figure:
     """Real images of each label, left, and generated ones, right."""
-    places = np.array([[int(n) for n in PIXEL.fullmatch(column).groups()] for column in fit.schema.columns])
-    labels, codes = fit.label_coordinate.tolist(), known_or_assigned(fit)
-    figure, axes = plt.subplots(len(labels), 2 * IMAGES, figsize=(0.6 * 2 * IMAGES, 0.6 * len(labels)))
-    for k, (label, row) in enumerate(zip(labels, axes, strict=True)):
-        made = fit.generate(IMAGES, label=label).to_pandas()[list(fit.schema.columns)].to_numpy()
-        real = fit.x[codes == k][:IMAGES]
-        for axis, pixels in zip(row, [*real, *([None] * (IMAGES - len(real))), *made], strict=True):
+    real, codes, rng = seen(tree), known_or_assigned(tree), np.random.default_rng(0)
+    places = np.array([[int(n) for n in PIXEL.fullmatch(column).groups()] for column in real.columns])
+    count = len(real.labels)
+    figure, axes = plt.subplots(count, 2 * IMAGES, figsize=(0.6 * 2 * IMAGES, 0.6 * count), squeeze=False)
+    for k, row in enumerate(axes):
+        made, own = generated(tree, k, IMAGES, rng), real.x[codes == k][:IMAGES]
+        for axis, pixels in zip(row, [*own, *([None] * (IMAGES - len(own))), *made], strict=True):
             axis.set_axis_off()
             if pixels is not None:
                 image = np.zeros(places.max(axis=0) + 1)
                 image[places[:, 0], places[:, 1]] = pixels
-                axis.imshow(image, cmap="gray_r", vmin=np.nanmin(fit.x), vmax=np.nanmax(fit.x))
+                axis.imshow(image, cmap="gray_r", vmin=np.nanmin(real.x), vmax=np.nanmax(real.x))
     figure.suptitle("real | generated", fontsize="small")
     return figure

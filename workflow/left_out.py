@@ -6,32 +6,28 @@ others (Vehtari, Gelman and Gabry 2017; Vehtari et al. 2024).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-import jax
 import numpy as np
 import xarray as xr
 from scipy.special import logsumexp, softmax
 from scipy.stats import norm
 
-from ..inference.blocks import in_blocks
 from ..inference.decisions import label_uncertainty
-from ..inference.densities import each_draw
-from ..inference.generate import draw_x
 from ..inference.problem import PROPOSAL
-from ..inference.queries import ask, log_joint, log_label_posterior, log_marginal
+from ..inference.queries import log_joint, log_label_posterior, log_marginal
+from .seen import by_label, draws_of_x, known_or_assigned, label_posterior, log_label_prior, seen, telling_columns
 from .store import WHOLE, Origin
 
 if TYPE_CHECKING:
     from ..inference.fit import Fit
 
 CELLS = 4_000_000  # draws x rows x labels held at a time
-DRAWS = 4000  # draws of x a label that a row is placed among, at least
 ROUNDING = 1e-9  # nats between the draws' likelihoods of a row that are none
-COLUMNS = 4  # columns whose cells are placed: those that differ most between labels or, without labels, the first
 LEAST = 20  # rows of a label whose places are tested for uniformity
 PLACED = 400  # rows a label that are placed, at most: where more are, these are chosen at random
+AMONG = 10  # draws of x for each of them, at least: a test of uniformity hears how few there are, otherwise
 
 
 def one_over_weights(tree: xr.DataTree) -> xr.DataArray:
@@ -191,15 +187,12 @@ class Case:
         """Of ``own_label_posterior``."""
         if self.leaves_out:
             return left_out_label_posterior(self.fit, self.weights[0]), "rows left out"
-        return np.exp(self.fit.log_label_posterior(self.fit.x).values), "the rows it was fitted to"
+        return label_posterior(self.tree), "the rows it was fitted to"
 
     @cached_property
     def places(self) -> tuple["Places", ...]:
         """``pit_of_columns`` of the columns that tell labels apart best, or the first; labels of LEAST rows or more."""
-        if not self.leaves_out or not self.fit.shape.generative:
-            return ()
-        found = pit_of_columns(self.fit, self.tree, telling_columns(self.fit.x, known_or_assigned(self.fit)))
-        return tuple(one for one in found if len(one.pit) >= LEAST)
+        return places_of_columns(self.tree) if self.leaves_out and self.answers_x else ()
 
     @cached_property
     def pit(self) -> np.ndarray | None:
@@ -247,79 +240,41 @@ class Places(NamedTuple):
     columns: np.ndarray
 
 
-def pit_of_columns(fit: "Fit", tree: xr.DataTree, columns: np.ndarray, *, seed: int = 0) -> Iterator[Places]:
+def places_of_columns(tree: xr.DataTree) -> tuple[Places, ...]:
+    """``pit_of_columns`` of the columns that tell labels apart best, or the first; of labels of LEAST rows or more."""
+    columns = telling_columns(seen(tree).x, known_or_assigned(tree))
+    return tuple(one for one in pit_of_columns(tree, columns) if len(one.pit) >= LEAST)
+
+
+def pit_of_columns(tree: xr.DataTree, columns: np.ndarray, *, seed: int = 0) -> Iterator[Places]:
     """Where the cells of each row lie in what the other rows, and its own label, predict of them; by label.
 
     PIT_ij = P(x_j <= x_ij | y_i, all rows but i) = sum_s w_is P(x_j <= x_ij | y_i, theta_s), where the weights w_is are
     1 / P(x_i | y_i, theta_s), smoothed and adding up to 1 (times posterior over normal, as in ``one_over_weights``):
     uniform for each label and column where the model is right (Dawid 1984). Where the label is hidden, y_i is left out
-    of both. In place of the distribution function stand 4,000 draws of x or more, the same for all rows of a label. Of
-    a tie, a random part counts, so that places among counts and names are uniform, too (Czado, Gneiting and Held 2009).
-    Places of 0 and 1 are moved inside by half a draw.
-    tree: the fit's ``to_arviz()``. columns: numbers of the columns. At most 400 rows of a label are placed.
+    of both. In place of the distribution function stand the 4,000 draws of x or so of ``draws_of_x``, the same for all
+    rows of a label. Of a tie, a random part counts, so that places among counts and names are uniform, too (Czado,
+    Gneiting and Held 2009). Places of 0 and 1 are moved inside by half a draw.
+    tree: a fit's ``to_arviz()``. columns: numbers of the columns. At most 400 rows of a label are placed, and no more
+    than a tenth of the draws.
     """
     from arviz_stats.base import array_stats
 
-    rng = np.random.default_rng(seed)
-    ratio = log_posterior_over_normal(tree)
-    ratio = ratio if isinstance(ratio, float) else ratio.values.ravel()
-    seen = ~np.isnan(fit.x).all(axis=1)
-    for name, members, code in by_label(fit):
-        rows = rng.permutation(np.flatnonzero(members & seen))[:PLACED]
+    rng, cells = np.random.default_rng(seed), seen(tree).x
+    used = tree["class_conditional"]["draw"]
+    each = one_over_weights(tree).sel(draw=used).stack(s=("chain", "draw")).transpose("row", "s").values
+    some = ~np.isnan(cells).all(axis=1)
+    for name, members, code in by_label(tree):
+        drawn, draw = draws_of_x(tree, code)
+        rows = rng.permutation(np.flatnonzero(members & some))[: min(PLACED, len(drawn) // AMONG)]
         if not len(rows):
             continue
-        question = {"question": "marginal"} if code < 0 else {"y": fit.y[rows], "sites": ("x",)}
-        log_p = ask(fit, each_draw, fit.x[rows], **question)[:, 0]
-        log_weights, _ = array_stats.psislw(log_p - ratio, axis=-1)
-        drawn = draws_of_x(fit, code, fit.x[rows], rng)[:, :, columns]
-        log_weights = np.tile(log_weights, drawn.shape[0])
-        drawn = drawn.reshape(-1, len(columns))
-        pit = np.empty((len(rows), len(columns)))
+        of_label = log_label_prior(tree)[:, code] if code >= 0 else 0.0
+        log_weights, _ = array_stats.psislw(each[rows] - of_label, axis=-1)
+        log_weights, x = log_weights[:, draw], cells[rows][:, columns]
+        pit = np.empty(x.shape)
         for at, j in enumerate(columns):
-            among = np.broadcast_to(drawn[:, at], log_weights.shape)
-            pit[:, at] = array_stats.loo_pit(among, fit.x[rows, j], log_weights, chain_axis=None, random_state=rng)
+            among = np.broadcast_to(drawn[:, j], log_weights.shape)
+            pit[:, at] = array_stats.loo_pit(among, x[:, at], log_weights, chain_axis=None, random_state=rng)
         half = 0.5 / len(drawn)
-        yield Places(name, np.where(np.isnan(fit.x[rows][:, columns]), np.nan, np.clip(pit, half, 1 - half)), columns)
-
-
-def by_label(fit: "Fit") -> list[tuple[str, np.ndarray, int]]:
-    """Each label's name, its rows and its code, and last the rows whose label is hidden, -1; of some there are none."""
-    hidden = fit.y < 0 if fit.shape.has_y and fit.shape.classes else np.ones(len(fit.x), dtype=bool)
-    groups = [(str(label), ~hidden & (fit.y == k), k) for k, label in enumerate(fit.label_coordinate.tolist())]
-    return [*groups, ("all rows" if hidden.all() else "label hidden", hidden, -1)]
-
-
-def known_or_assigned(fit: "Fit") -> np.ndarray:
-    """Codes of the rows' labels, the most probable where none is known; 0 of a model without labels."""
-    if not fit.shape.classes:
-        return np.zeros(len(fit.x), dtype=int)
-    labels = fit.label_coordinate.tolist()
-    assigned = np.array([labels.index(one) for one in fit.assign(fit.x).values.tolist()])
-    return np.where(fit.y >= 0, fit.y, assigned)
-
-
-def telling_columns(x: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """The COLUMNS whose means differ most between codes, in units of the column's standard deviation."""
-    centres = [np.nanmean(x[codes == k], axis=0) for k in np.unique(codes)]
-    return np.argsort(-np.std(centres, axis=0) / np.nanstd(x, axis=0), kind="stable")[:COLUMNS]
-
-
-def draws_of_x(fit: "Fit", code: int, like: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """x ~ P(x | y = code, theta_s), or P(x | theta_s) where code is -1, (times, draws, features).
-
-    like: rows, of which each draw takes one's total, say, or whatever else its model takes as given.
-    """
-    params = fit.flat_params
-    draws = len(next(iter(params.values())))
-    times = -(-DRAWS // draws)
-    draw, codes = np.tile(np.arange(draws), times), np.full(times * draws, code)
-    if code < 0:
-        each = fit.log_label_prior(draws=True).stack(s=("chain", "draw")).transpose("s", "label").values
-        steps = softmax(each, axis=1).cumsum(axis=1)[draw, :-1]
-        codes = (rng.random((len(draw), 1)) > steps).sum(axis=1)
-    with jax.enable_x64(True):
-        key = jax.random.key(int(rng.integers(1 << 32)))
-    program = partial(draw_x, key, params, fit.spec, model=fit.model)
-    like = like[rng.integers(len(like), size=len(draw))]
-    like = np.where(np.isnan(like), fit.spec.loc, like)
-    return np.concatenate(list(in_blocks(program, np.arange(len(draw)), draw, codes, like))).reshape(times, draws, -1)
+        yield Places(name, np.where(np.isnan(x), np.nan, np.clip(pit, half, 1 - half)), columns)

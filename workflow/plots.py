@@ -1,8 +1,8 @@
 """All pictures of a fit. Each ``plot_*`` returns a matplotlib Figure or an ArviZ PlotCollection, and shows nothing.
 
 Those of ArviZ are PlotCollections, whose figure is ``.viz["figure"].item()``. ``tree`` is a fit's ``to_arviz()``, as it
-is or read from a file; only what asks the model something takes the ``fit``, with its rows at hand. ``probability``
-is the P(y = k) of its rows, (rows, labels), best of ``left_out.own_label_posterior``.
+is or read from a file. ``probability`` is the P(y = k) of its rows, (rows, labels), best of
+``left_out.own_label_posterior``.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from .label_plots import plot_confusion as plot_confusion
 from .label_plots import plot_images as plot_images
 from .label_plots import plot_label_calibration as plot_label_calibration
 from .learning import plot_learning_curve as plot_learning_curve
-from .left_out import Case, known_or_assigned
+from .left_out import Case
 from .parameter_plots import plot_forest as plot_forest
 from .parameter_plots import plot_rank as plot_rank
 from .parameter_plots import plot_trace as plot_trace
@@ -82,7 +82,7 @@ def _pictures(fit: "Fit", tree: xr.DataTree) -> Iterator[tuple[str, Any]]:
     for _, shown in islice(predictive(Case(fit, tree)), 1):
         yield "predictive", shown
     if fit.shape.generative and fit.shape.classes:
-        yield "generated", plot_generated(fit)
+        yield "generated", plot_generated(tree)
 
 
 def predictive(case: Case) -> Iterator[tuple[str, Any]]:
@@ -90,15 +90,15 @@ def predictive(case: Case) -> Iterator[tuple[str, Any]]:
     fit, tree, left_out = case.fit, case.tree, case.leaves_out
     if fit.shape.generative:
         if fit.shape.classes:
-            yield "columns by class", plot_predictive_by_class(tree, known_or_assigned(fit))
+            yield "columns by class", plot_predictive_by_class(tree)
         else:
             yield "columns", plot_predictive(tree)
         if count_columns(tree):
             yield "counts", plot_counts(tree)
         if left_out:
-            yield "loo-pit of columns", plot_columns_loo_pit(fit, tree, case.places)
+            yield "loo-pit of columns", plot_columns_loo_pit(tree, case.places)
     elif fit.shape.classes:
-        yield "mean label posterior", plot_probabilities_by_class(fit)
+        yield "mean label posterior", plot_probabilities_by_class(tree)
     elif "y" in tree["posterior_predictive"]:
         yield "response", plot_response(tree)
         if fit.draws_shape != (1, 1):

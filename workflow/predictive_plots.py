@@ -13,16 +13,13 @@ from matplotlib.lines import Line2D
 from scipy.stats import norm
 
 from ..inference.arviz import variable_name
-from ..inference.errors import DataError
-from ..inference.table import COUNTS, read_x
+from ..inference.table import COUNTS
 from .check import BAND, FALSE_ALARM
-from .left_out import COLUMNS, LEAST, Case, Places, known_or_assigned, pit_of_response, telling_columns
-from .seen import seen
+from .left_out import LEAST, Places, pit_of_response, places_of_columns
+from .seen import COLUMNS, generated, known_or_assigned, label_posterior, seen, telling_columns
 
 if TYPE_CHECKING:
     from arviz_plots import PlotCollection
-
-    from ..inference.fit import Fit
 
 PANELS = 6  # panels of columns where there are no classes
 BARS = 24  # of a histogram
@@ -56,17 +53,12 @@ def plot_prior_predictive(tree: xr.DataTree) -> Figure:
     return figure
 
 
-def plot_predictive_by_class(tree: xr.DataTree, codes: np.ndarray | None = None) -> Figure:
+def plot_predictive_by_class(tree: xr.DataTree) -> Figure:
     """Real rows (filled) against the posterior predictive P(x | y, D) (line), a row of panels a class.
 
-    codes: of each row's label, for models that hide some (``left_out.known_or_assigned``).
+    Rows whose label is hidden are with the most probable one.
     """
-    real, drawn = seen(tree), tree["posterior_predictive"]
-    codes = real.y if codes is None else codes
-    if codes is None or np.any(codes < 0):
-        raise DataError(
-            "labels of some rows are hidden, or there are none; give codes=known_or_assigned(fit), the likeliest ones."
-        )
+    real, drawn, codes = seen(tree), tree["posterior_predictive"], known_or_assigned(tree)
     columns = telling_columns(real.x, codes)
     x = drawn["x"].values.reshape(-1, len(real.columns))
     y = drawn["y"].values.ravel()
@@ -229,24 +221,24 @@ def _quantiles(values: np.ndarray) -> np.ndarray:
     return edges if len(edges) > 1 else np.append(edges, edges + 1)
 
 
-def plot_columns_loo_pit(fit: "Fit", tree: xr.DataTree, places: Sequence[Places] | None = None) -> Figure:
+def plot_columns_loo_pit(tree: xr.DataTree, places: Sequence[Places] | None = None) -> Figure:
     """Where the cells of each row lie in what the other rows predict of them, a row of panels a label.
 
     The distribution function of P(x_j <= x_ij | y_i, all rows but i) less that of a uniform one, with the band that
     holds all of it in 95 of 100 right models (Säilynoja, Bürkner and Vehtari 2022), and the p of ArviZ's test of
     uniformity, red where it is too small for that many panels. Above 0 on the left: values lie lower than predicted;
     up, then down: predictions are too sure; down, then up: not sure enough. Labels of fewer than 20 rows are left out.
-    places: of ``pit_of_columns``, where they are at hand.
+    places: of ``places_of_columns``, where they are at hand.
     """
     from arviz_stats.base import array_stats
     from arviz_stats.ecdf_utils import ecdf_pit
 
-    shown = Case(fit, tree).places if places is None else places
-    columns = shown[0].columns if shown else telling_columns(fit.x, known_or_assigned(fit))
+    real, shown = seen(tree), places_of_columns(tree) if places is None else places
+    columns = shown[0].columns if shown else telling_columns(real.x, known_or_assigned(tree))
     size = (3 * len(columns), 1.7 * max(len(shown), 1) + 0.5)
     figure, axes = plt.subplots(max(len(shown), 1), len(columns), figsize=size, sharex=True, squeeze=False)
     for axis, j in zip(axes[-1], columns, strict=True):
-        axis.set_xlabel(fit.schema.columns[j])
+        axis.set_xlabel(real.columns[j])
     for row, (name, pit, _) in zip(axes, shown, strict=False):
         for axis, places in zip(row, pit.T, strict=True):
             places = np.sort(places[~np.isnan(places)])
@@ -267,12 +259,11 @@ def plot_columns_loo_pit(fit: "Fit", tree: xr.DataTree, places: Sequence[Places]
     return figure
 
 
-def plot_probabilities_by_class(fit: "Fit") -> Figure:
+def plot_probabilities_by_class(tree: xr.DataTree) -> Figure:
     """The mean label posterior of the rows of each label: how a model without P(x) takes one label for another."""
-    labels = [str(label) for label in fit.label_coordinate.tolist()]
-    posterior = np.exp(fit.log_label_posterior(fit.x).values)
-    known = np.unique(fit.y)
-    means = np.array([posterior[fit.y == k].mean(axis=0) for k in known])
+    real, posterior = seen(tree), label_posterior(tree)
+    labels, known = real.labels, np.unique(real.y[real.y >= 0])
+    means = np.array([posterior[real.y == k].mean(axis=0) for k in known])
     size = 0.5 * len(labels) + 2.5
     figure, axis = plt.subplots(figsize=(size + 1, size))
     image = axis.imshow(means, vmin=0, vmax=1, cmap="Blues")
@@ -280,36 +271,32 @@ def plot_probabilities_by_class(fit: "Fit") -> Figure:
         axis.text(k, i, f"{means[i, k]:.2f}", ha="center", va="center", color="white" if means[i, k] > 0.5 else "black")
     axis.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
     axis.set_yticks(range(len(known)), [labels[k] for k in known])
-    axis.set(xlabel="predicted", ylabel=fit.schema.target, title="mean label posterior of the rows of each label")
+    axis.set(xlabel="predicted", ylabel=real.target, title="mean label posterior of the rows of each label")
     figure.colorbar(image, shrink=0.8)
     return figure
 
 
-def plot_generated(fit: "Fit", n: int = 200) -> Figure:
+def plot_generated(tree: xr.DataTree, n: int = 200) -> Figure:
     """Real rows as dots, generated as crosses, a panel a label, in the two columns that differ most between labels.
 
-    Rows of equal names or counts are shown beside each other, not on top.
+    Rows of equal names or counts are shown beside each other, not on top. n: generated rows a label.
     """
-    codes = known_or_assigned(fit)
-    columns = telling_columns(fit.x, codes)[:2]
-    first, second = columns[0], columns[-1]
-    labels = fit.label_coordinate.tolist()
-    size = (3.6 * len(labels), 3.6)
-    figure, axes = plt.subplots(1, len(labels), figsize=size, sharex=True, sharey=True, squeeze=False)
+    real, codes = seen(tree), known_or_assigned(tree)
+    columns = telling_columns(real.x, codes)[:2]
+    size = (3.6 * len(real.labels), 3.6)
+    figure, axes = plt.subplots(1, len(real.labels), figsize=size, sharex=True, sharey=True, squeeze=False)
     rng = np.random.default_rng(0)
-    for k, (label, axis) in enumerate(zip(labels, axes[0], strict=True)):
-        made = read_x(fit.generate(n, label=label).to_pandas(), fit.schema)[0]
-        real = fit.x[codes == k]
+    for k, (label, axis) in enumerate(zip(real.labels, axes[0], strict=True)):
         for rows, style in (
-            (made, {"marker": "x", "color": "C1", "label": "generated"}),
-            (real, {"marker": "o", "color": "C0", "alpha": 0.6, "label": "real"}),
+            (generated(tree, k, n, rng), {"marker": "x", "color": "C1", "label": "generated"}),
+            (real.x[codes == k], {"marker": "o", "color": "C0", "alpha": 0.6, "label": "real"}),
         ):
-            apart = [_apart(rows[:, j], fit.schema.each_levels[j], rng) for j in (first, second)]
+            apart = [_apart(rows[:, j], real.levels[j], rng) for j in (columns[0], columns[-1])]
             axis.plot(*apart, ls="", ms=4, **style)
-        axis.set(title=str(label), xlabel=fit.schema.columns[first])
-        _name_ticks(axis.xaxis, fit.schema.each_levels[first])
-        _name_ticks(axis.yaxis, fit.schema.each_levels[second])
-    axes[0, 0].set_ylabel(fit.schema.columns[second])
+        axis.set(title=label, xlabel=real.columns[columns[0]])
+        _name_ticks(axis.xaxis, real.levels[columns[0]])
+        _name_ticks(axis.yaxis, real.levels[columns[-1]])
+    axes[0, 0].set_ylabel(real.columns[columns[-1]])
     axes[0, 0].legend()
     return figure
 

@@ -197,12 +197,12 @@ def _labels(case: Case) -> Iterator[Part]:
             right = np.mean(p[known].argmax(axis=1) == fit.y[known])
             loss = -np.mean(np.log(np.maximum(p[known, fit.y[known]], 1e-300)))
             yield Part(text=f"Of {of}: accuracy {right:.3f}, log loss {loss:.4f}.")
-            yield picture(plots.plot_confusion(fit, p), "confusion matrix", f"Counts, of {of}.")
+            yield picture(plots.plot_confusion(case.tree, p), "confusion matrix", f"Counts, of {of}.")
             calibration = (
                 "How often a label is right against how probable it was called, with a band; the line is best. Of more "
                 f"than {label_plots.COLUMNS} labels, those that are most often mistaken."
             )
-            yield picture(plots.plot_label_calibration(fit, p), "reliability diagrams", calibration)
+            yield picture(plots.plot_label_calibration(case.tree, p), "reliability diagrams", calibration)
         yield Part("Least sure rows", frame=_least_sure(case))
     if case.answers_x:
         held = case.origin.reference
@@ -223,8 +223,8 @@ def _labels(case: Case) -> Iterator[Part]:
             frame=pd.DataFrame({**table, **values}),
         )
     if case.answers_x and fit.shape.classes:
-        draw = plots.plot_images if label_plots.has_images(fit) else plots.plot_generated
-        yield picture(draw(fit), "real and generated rows of each label", "Real and generated rows.", "Generated")
+        draw = plots.plot_images if label_plots.has_images(fit.schema.columns) else plots.plot_generated
+        yield picture(draw(case.tree), "real and generated rows of each label", "Real and generated rows.", "Generated")
 
 
 def _own_names(fit: "Fit", rows: np.ndarray, j: int) -> list:

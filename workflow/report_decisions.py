@@ -33,10 +33,9 @@ def decisions(case: Case) -> Iterator[Part]:
         yield Part(text="The rows are not at hand.")
         return
     if fit.shape.classes:
-        p, of = case.label_posterior
         if known.any():
-            yield from _rejection(fit, p, of)
-            yield from _costs(fit, p[known], fit.y[known])
+            yield from _rejection(case)
+            yield from _costs(fit, case.label_posterior[0][known], fit.y[known])
         yield from _uncertainty(case)
         if case.answers_x and known.any():
             yield from _shift(case)
@@ -44,9 +43,9 @@ def decisions(case: Case) -> Iterator[Part]:
         yield from _missing(case)
 
 
-def _rejection(fit: "Fit", p: np.ndarray, of: str) -> Iterator[Part]:
-    known = fit.y >= 0
-    curve = accuracy_coverage_of(p[known], fit.y[known])
+def _rejection(case: Case) -> Iterator[Part]:
+    (p, of), known = case.label_posterior, case.known
+    curve = accuracy_coverage_of(p[known], case.fit.y[known])
     rows = []
     for error in decision_plots.ERRORS:
         row = {"wrong, at most": f"{100 * error:g} %"}
@@ -60,7 +59,7 @@ def _rejection(fit: "Fit", p: np.ndarray, of: str) -> Iterator[Part]:
         rows.append({**row, "cost for reject": f"{cost:.4g}", "named": share, "of those right": right})
     caption = "The fewer rows keep their label, the surest, the more of those are right."
     yield picture(
-        decision_plots.plot_accuracy_coverage(fit, p),
+        decision_plots.plot_accuracy_coverage(case.tree, p),
         "accuracy of labels against the share of rows that keep one",
         f"{caption} Of {of}.",
         "Naming no label where it is not sure",

@@ -1,12 +1,15 @@
-"""What a fit's ``to_arviz()`` says of the rows that were seen, without the fit."""
+"""What a fit's ``to_arviz()`` says of the rows that were seen, and of their labels, without the fit."""
 
 import json
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
+from scipy.special import softmax
 
 from ..inference.errors import DataError
+
+COLUMNS = 4  # columns that are shown or tested: those that differ most between labels or, without labels, the first
 
 
 @dataclass(frozen=True)
@@ -47,3 +50,72 @@ def seen(tree: xr.DataTree) -> Seen:
         labels=[str(label) for label in observed["class"].values] if "class" in observed.coords else [],
         target="" if y is None else y.attrs["long_name"],
     )
+
+
+def label_posterior(tree: xr.DataTree) -> np.ndarray:
+    """P(y = k | x_i, D) of the rows, (rows, labels). Raises DataError where the tree has no labels."""
+    return _group(tree, "label_posterior", "a fit of rows by labels")["p"].values
+
+
+def known_or_assigned(tree: xr.DataTree) -> np.ndarray:
+    """Codes of the rows' labels, the most probable where none is known; 0 of a model without labels."""
+    rows = seen(tree)
+    if not rows.labels:
+        return np.zeros(len(rows.x), dtype=int)
+    assigned = label_posterior(tree).argmax(axis=1)
+    return assigned if rows.y is None else np.where(rows.y >= 0, rows.y, assigned).astype(int)
+
+
+def by_label(tree: xr.DataTree) -> list[tuple[str, np.ndarray, int]]:
+    """Each label's name, its rows and its code, and last the rows whose label is hidden, -1; of some there are none."""
+    rows = seen(tree)
+    y = np.full(len(rows.x), -1) if rows.y is None or not rows.labels else rows.y
+    groups = [(label, y == k, k) for k, label in enumerate(rows.labels)]
+    return [*groups, ("all rows" if np.all(y < 0) else "label hidden", y < 0, -1)]
+
+
+def telling_columns(x: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """The COLUMNS whose means differ most between codes, in units of the column's standard deviation."""
+    centres = [np.nanmean(x[codes == k], axis=0) for k in np.unique(codes)]
+    return np.argsort(-np.std(centres, axis=0) / np.nanstd(x, axis=0), kind="stable")[:COLUMNS]
+
+
+def draws_of_x(tree: xr.DataTree, code: int) -> tuple[np.ndarray, np.ndarray]:
+    """x ~ P(x | y = code, theta), or P(x | theta) where code is -1, (rows, features), and which draw each is of.
+
+    A draw is numbered as in the stacked dims (chain, draw) of the group ``class_conditional``. Raises DataError where
+    the model does not answer P(x).
+    """
+    drawn = _group(tree, "class_conditional", "a model that answers P(x)")
+    x = drawn["x"].stack(s=("chain", "draw")).transpose("sample", "s", "class", "feature").values
+    draw = np.tile(np.arange(x.shape[1]), x.shape[0])
+    flat = x.reshape(-1, *x.shape[2:])
+    if code >= 0:
+        return flat[:, code], draw
+    steps = np.exp(log_label_prior(tree)).cumsum(axis=1)[draw, :-1]
+    codes = (np.random.default_rng(0).random((len(draw), 1)) > steps).sum(axis=1)
+    return flat[np.arange(len(flat)), codes], draw
+
+
+def log_label_prior(tree: xr.DataTree) -> np.ndarray:
+    """log P(y = k | theta) at the draws of ``draws_of_x``, (draws, labels)."""
+    drawn = _group(tree, "class_conditional", "a model that answers P(x)")
+    return drawn["log_label_prior"].stack(s=("chain", "draw")).transpose("s", "class").values
+
+
+def generated(tree: xr.DataTree, code: int, n: int, rng: np.random.Generator) -> np.ndarray:
+    """n different rows of ``draws_of_x``, or all where these are fewer: x ~ P(x | y = code, D).
+
+    Naming a label is evidence about the parameters, so that each row counts by P(y = code | theta).
+    """
+    x, draw = draws_of_x(tree, code)
+    weights = softmax(log_label_prior(tree)[:, code])[draw] if code >= 0 else np.ones(len(x))
+    # The largest of log w_i + G_i, G_i of Gumbel's distribution, are drawn by weight, none twice (Vieira 2014).
+    order = np.argsort(-(np.log(np.maximum(weights, 1e-300)) + rng.gumbel(size=len(x))))
+    return x[order[:n]]
+
+
+def _group(tree: xr.DataTree, name: str, of: str) -> xr.Dataset:
+    if name not in tree:
+        raise DataError(f"the tree has no group {name}, as to_arviz() makes of {of}.")
+    return tree[name].to_dataset()

@@ -10,8 +10,9 @@ import xarray as xr
 from ..inference.cells import few
 from ..inference.importance import FAR
 from .check import FALSE_ALARM, inside
-from .left_out import LEAST, Case, by_label, draws_of_x
+from .left_out import LEAST, Case
 from .neighbours import AROUND, ENOUGH, p_of_generated, p_of_labels, p_of_scores, rounded_like
+from .seen import by_label, generated
 
 if TYPE_CHECKING:
     from ..inference.fit import Fit
@@ -215,11 +216,11 @@ def _generated(case: Case) -> Iterator[Check]:
         return
     rng = np.random.default_rng(0)
     groups = []
-    for _, members, code in by_label(fit):
+    for _, members, code in by_label(case.tree):
         rows = rng.permutation(np.flatnonzero(members & whole))[:COMPARED]
         if len(rows) > AROUND:
-            drawn = rng.permutation(draws_of_x(fit, code, fit.x[rows], rng).reshape(-1, fit.x.shape[1]))
-            drawn = drawn[np.isfinite(drawn).all(axis=1)][: GENERATED * len(rows)]  # tails may be beyond all numbers
+            drawn = generated(case.tree, code, GENERATED * len(rows), rng)
+            drawn = drawn[np.isfinite(drawn).all(axis=1)]  # tails may be beyond all numbers
             groups.append((fit.x[rows], rounded_like(fit.x[rows], drawn)))
     groups = [(real, drawn) for real, drawn in groups if len(drawn) > AROUND]
     if sum(len(real) for real, _ in groups) < ENOUGH:

@@ -25,16 +25,18 @@ if TYPE_CHECKING:
 
 OURS = {"label": "class", "label_2": "class_2"}  # dims, and what they are called in the tree
 NUMBERS = 2_000_000  # numbers in a predictive group's largest variable, about
+PRIOR_DRAWS = 500
 DRAWS = 4000  # rows drawn of a label, at least
+AT_ONCE = 512  # of those: as many as `generate` draws of a few thousand rows, with the same program
 
 
 @partial(jax.jit, static_argnames=("model", "generative"))
 def draw_rows(
-    key: Array, params: dict, spec: Any, number: Array, x: Array, *, model: Declared, generative: bool
+    keys: Array, params: dict, spec: Any, number: Array, x: Array, *, model: Declared, generative: bool
 ) -> dict[str, Array]:
     """Predictive draws of every row: (x, y) of a generative model, y given x of another; (rows, draws, ...).
 
-    number: of each row in its table; its draws depend on it, and not on the rows around it.
+    keys: one a draw. number: of each row in its table; its draws depend on it, and not on the rows around it.
     """
 
     def row(key: Array, values: dict, number: Array, x: Array) -> dict[str, Array]:
@@ -44,13 +46,12 @@ def draw_rows(
     def draw(one: tuple) -> dict[str, Array]:
         return jax.vmap(row, in_axes=(None, None, 0, 0))(*one, number, x)
 
-    draws = jax.tree.leaves(params)[0].shape[0]
-    sites = jax.lax.map(draw, (jax.random.split(key, draws), params))
+    sites = jax.lax.map(draw, (keys, params))
     return jax.tree.map(lambda value: jnp.swapaxes(value, 0, 1), sites)
 
 
 @one_at_a_time
-def to_arviz(fit: "Fit", *, seed: int = 0, prior_draws: int = 500) -> xr.DataTree:
+def to_arviz(fit: "Fit", *, seed: int = 0, prior_draws: int = PRIOR_DRAWS) -> xr.DataTree:
     """An xarray.DataTree with named dims: class and column names as coordinates.
 
     posterior, prior: parameters. log_prior: the log density of each site's prior at each draw. posterior_predictive,
@@ -122,9 +123,22 @@ def _predictive(fit: "Fit", key: Array, params: dict[str, np.ndarray]) -> xr.Dat
     used = np.arange(0, draws, -(-draws * numbers // NUMBERS))
     flat = {name: value[:, used].reshape(-1, *value.shape[2:]) for name, value in params.items()}
     x = np.where(np.isnan(fit.x), np.asarray(fit.spec.loc), fit.x)
-    program = partial(draw_rows, key, flat, fit.spec, model=fit.model, generative=fit.shape.generative)
-    blocks = list(in_blocks(program, np.arange(len(x)), x))
-    sites = {name: np.concatenate([block[name] for block in blocks]).swapaxes(0, 1) for name in blocks[0]}
+    count = chains * len(used)
+    size = min(count, PRIOR_DRAWS)  # of draws at a time: one program serves the prior and the posterior
+    with jax.enable_x64(True):
+        keys = jax.random.split(key, -(-count // size) * size)
+    found = []
+    for start in range(0, count, size):
+        some = np.minimum(np.arange(start, start + size), count - 1)
+        part = {name: value[some] for name, value in flat.items()}
+        static = {"model": fit.model, "generative": fit.shape.generative}
+        program = partial(draw_rows, keys[start : start + size], part, fit.spec, **static)
+        found.append(list(in_blocks(program, np.arange(len(x)), x)))
+    sites = {
+        name: np.concatenate([np.concatenate([block[name] for block in blocks]) for blocks in found], axis=1)[:, :count]
+        for name in found[0][0]
+    }
+    sites = {name: value.swapaxes(0, 1) for name, value in sites.items()}
     return _rows(fit, {name: v.reshape(chains, -1, *v.shape[1:]) for name, v in sites.items()}, used)
 
 
@@ -143,7 +157,7 @@ def _class_conditional(fit: "Fit", key: Array, seed: int) -> xr.Dataset:
         like[code == k] = rng.choice(own if len(own) else len(fit.x), size=np.sum(code == k))
     typical = np.where(np.isnan(fit.x[like]), np.asarray(fit.spec.loc), fit.x[like])
     program = partial(draw_x, key, fit.flat_params, fit.spec, model=fit.model)
-    x = list(in_blocks(program, np.arange(len(code)), chain * draws + used[draw], code, typical))
+    x = list(in_blocks(program, np.arange(len(code)), chain * draws + used[draw], code, typical, most=AT_ONCE))
     dims = ("chain", "draw", "class")
     prior = log_label_prior(fit, draws=True).transpose("chain", "draw", "label").values[:, used]
     coords = {"chain": np.arange(chains), "draw": used, "class": _labels(fit), "feature": columns}

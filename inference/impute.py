@@ -30,6 +30,7 @@ from .table import COUNTS, in_own_kind
 if TYPE_CHECKING:
     from .fit import Fit
 
+AT_ONCE = 64  # rows that a program fills in: tables of few rows with holes and of many share it
 CELLS = 4_000_000  # draws x rows x labels or features held at a time
 
 
@@ -165,7 +166,7 @@ def _drawn(
     for start in bar(range(0, len(holes), size), desc="rows with holes", unit_scale=size, unit=" rows"):
         rows = holes[start : start + size]
         draw, label = _parameters_and_labels(fit, values[rows], codes[rows], draws, rng)
-        yield rows, np.concatenate(list(in_blocks(program, rows, values[rows], draw, label)))
+        yield rows, np.concatenate(list(in_blocks(program, rows, values[rows], draw, label, most=AT_ONCE)))
 
 
 def _parameters_and_labels(

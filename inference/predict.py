@@ -186,7 +186,7 @@ def _response_draws(fit: "Fit", values: np.ndarray, seed: int) -> Iterator[np.nd
         params = {name: np.repeat(value, POINT_DRAWS, axis=0) for name, value in params.items()}
     draws = len(next(iter(params.values())))
     with jax.enable_x64(True):
-        key = jax.random.key(seed)
-    program = partial(draw_rows, key, params, fit.spec, model=fit.model, generative=False)
+        keys = jax.random.split(jax.random.key(seed), draws)
+    program = partial(draw_rows, keys, params, fit.spec, model=fit.model, generative=False)
     for block in in_blocks(program, np.arange(len(values)), values, most=max(1, min(BLOCK, CELLS // draws))):
         yield block["y"].T

@@ -23,6 +23,7 @@ from .formula import formula
 from .left_out import Case, left_out_log_marginal
 from .page import Part, picture
 from .report_decisions import decisions
+from .seen import label_posterior
 from .store import WHOLE, Origin
 from .tables import at_modes, hears_x, held_out
 from .verdict import checks
@@ -237,7 +238,7 @@ def _own_names(fit: "Fit", rows: np.ndarray, j: int) -> list:
 def _least_sure(case: Case) -> pd.DataFrame:
     fit, unsure = case.fit, case.unsure
     rows = unsure.total.values.argsort()[::-1][:LISTED]
-    mean = np.exp(fit.log_label_posterior(fit.x[rows]).values)
+    mean = label_posterior(case.tree)[rows]
     table = {"row": case.row(rows)}
     labels = fit.label_coordinate.tolist()
     said = [[f"{p:.2f}" for p in row] for row in mean]

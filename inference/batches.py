@@ -187,6 +187,18 @@ def categories_of_pandas(schema: "pa.Schema") -> set[str]:
     return {name for name in named if name in schema.names and pa.types.is_dictionary(schema.field(name).type)}
 
 
+def flattened_categories(schema: "pa.Schema") -> dict[str, bool]:
+    """The columns that were pandas' categories of numbers, which Parquet keeps as numbers, and whether in an order."""
+    import pyarrow as pa
+
+    told = (schema.pandas_metadata or {}).get("columns", [])
+    named = {
+        one["name"]: bool((one["metadata"] or {}).get("ordered")) for one in told if one["pandas_type"] == "categorical"
+    }
+    there = (name for name in schema.names if not pa.types.is_dictionary(schema.field(name).type))
+    return {name: named[name] for name in there if name in named}
+
+
 def too_many(names: Sequence[Any], target: str) -> bool:
     """Whether numbers are too many to be labels, and so a response. DataError for as many of another kind."""
     if len(names) <= LABELS:

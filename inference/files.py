@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .batches import Columns, no_number, part_of
+from .batches import Columns, flattened_categories, no_number, part_of
 from .cells import reads_as_number
 from .errors import DataError
 from .partitions import Partition, is_dask
@@ -135,9 +135,17 @@ class File:
     def cells(self, columns: Columns) -> Iterator[tuple["pa.RecordBatch", set[str]]]:
         """The file's rows with text as such, and which columns are written as whole numbers."""
         import pyarrow as pa
+        from pyarrow import parquet
 
         columns = self.complete(columns)
         if self.path.suffix.lower() == ".parquet":
+            flattened = flattened_categories(parquet.read_schema(self.path))
+            lost = next((name for name in columns.features if name in flattened), None)
+            if lost is not None:
+                raise DataError(
+                    f"'{self.path}', column '{lost}': its categories were written as numbers, and would be read as "
+                    "such; write them as text, or the column as numbers."
+                )
             for batch in self._parquet(columns):
                 yield batch, {field.name for field in batch.schema if pa.types.is_integer(field.type)}
             return
@@ -164,7 +172,12 @@ class File:
                     raise _unreadable(self.path, error, f"row group {group}", _culprit(file, group, columns)) from error
 
     def _refuse_lost_order(self, file: Any, target: str) -> None:
-        """Raise DataError for ordered categories that were written as text, which pyarrow reads in any order."""
+        """Raise DataError for ordered categories that were written as text or numbers, which are read in any order."""
+        if flattened_categories(file.schema_arrow).get(target):
+            raise DataError(
+                f"'{self.path}', column '{target}': its categories are ordered, but were written as numbers; write "
+                "them as text, or give the order by labels=."
+            )
         if not getattr(file.schema_arrow.field(target).type, "ordered", False):
             return
         groups = (file.metadata.row_group(group) for group in range(file.num_row_groups))

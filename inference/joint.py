@@ -16,6 +16,7 @@ from numpyro.primitives import Messenger
 
 from ..models.spec import Spec
 from .declare import Declared
+from .errors import ModelError
 from .missing import log_prob_seen
 from .structure import Site, Structure, Unobserved, count
 
@@ -164,6 +165,11 @@ class Lift(Messenger):
         free = self.free[msg["name"]]
         transform = biject_to(msg["fn"].support)
         msg["value"] = value = transform(free)
+        if value.shape != tuple(msg["fn"].shape()):
+            raise ModelError(
+                f"site '{msg['name']}' has the shape {value.shape} in a table of one row and {msg['fn'].shape()} in "
+                "another; let its shape depend on columns and labels alone."
+            )
         self.values[msg["name"]] = value
         self.log_prior += jnp.sum(scaled(msg, msg["fn"].log_prob(value)))
         self.log_jacobian += jnp.sum(transform.log_abs_det_jacobian(free, value))

@@ -65,7 +65,18 @@ class Problem:
         self.schema = Schema(self.summary.columns, self.summary.target, names or None, self.summary.levels)
         self.spec = self.summary.units(len(names or ()))
         self.shape = structure(self.model, self.spec)
-        self.reads_table = reads_table(self.model, self.shape, self.spec.features, self.spec.classes, self.spec.kinds)
+        self.reads_table = self._prior_hears(self.summary.rows, 1)
+        self._set_up(compression, sampled)
+        if not self.reads_table and self._prior_hears(self.rows.x.shape[0], self.few.x.shape[0]):
+            self.reads_table = True  # of as many rows as stand for all, but not of all
+            self._drawn.clear()
+            self._set_up(compression, sampled)
+
+    def _prior_hears(self, *rows: int) -> bool:
+        """Whether priors look at the table, or at which of these numbers of rows it has."""
+        return reads_table(self.model, self.shape, self.spec.features, self.spec.classes, self.spec.kinds, rows)
+
+    def _set_up(self, compression: bool, sampled: bool) -> None:
         if self.reads_table and self.summary.weighted:
             raise ModelError(
                 f"a prior or deterministic site of {self.model.name} looks at the table, where a row stands once and "

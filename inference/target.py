@@ -1,5 +1,6 @@
 """The log density over unconstrained parameters that every fit works on."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache, partial
 
@@ -136,23 +137,30 @@ def what_the_table_decides(
     return lift.log_prior, lift.values, {name: lift.derived[name] for name, _ in shape.derived}
 
 
-@lru_cache(maxsize=256)
-def reads_table(model: Declared, shape: Structure, features: int, classes: int, kinds: tuple[int, ...]) -> bool:
+def reads_table(
+    model: Declared, shape: Structure, features: int, classes: int, kinds: tuple[int, ...], rows: Iterable[int]
+) -> bool:
     """Whether a prior, parameter or deterministic site depends on x, on y or on how many rows there are.
 
-    Read off two abstract traces, of tables of three and of five rows: the equations that these values need.
+    Read off abstract traces of tables of three, of five and of ``rows`` rows: the equations that these values need.
     """
-    (read, first), (_, second) = (_needed(model, shape, blank(features, classes, kinds), rows) for rows in (3, 5))
-    return read or first != second
+    needed = (_needed(model, shape, features, classes, kinds, count) for count in (3, 5, *rows))
+    read, first = next(needed)
+    return read or any(equations != first for _, equations in needed)
 
 
-def _needed(model: Declared, shape: Structure, spec: Spec, rows: int) -> tuple[bool, list[tuple[str, ...]]]:
+@lru_cache(maxsize=1024)
+def _needed(
+    model: Declared, shape: Structure, features: int, classes: int, kinds: tuple[int, ...], rows: int
+) -> tuple[bool, list[tuple[str, ...]]]:
     def decided(x: Array, y: Array, vector: Array, spec: Spec) -> tuple:
         lift = lifted(model, shape, vector, spec, Rows(x, None, y))
         return lift.log_prior, lift.values, {name: lift.derived[name] for name, _ in shape.derived}
 
-    y = np.zeros(rows, dtype=int) if shape.classes else np.zeros(rows)
-    trace = jax.make_jaxpr(decided)(np.zeros((rows, spec.features)), y, np.zeros(shape.size), spec)
+    spec = blank(features, classes, kinds)
+    x = jax.ShapeDtypeStruct((rows, features), np.float64)
+    y = jax.ShapeDtypeStruct((rows,), int if shape.classes else np.float64)
+    trace = jax.make_jaxpr(decided)(x, y, np.zeros(shape.size), spec)
     needed = {id(var) for var in trace.jaxpr.outvars}
     equations = []
     for equation in reversed(trace.jaxpr.eqns):

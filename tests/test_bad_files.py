@@ -49,6 +49,19 @@ def test_other_separators_are_told(tmp_path):
             datasets.load(str(path))
 
 
+def test_categories_of_numbers_that_parquet_keeps_as_numbers(tmp_path):
+    """An order that is lost would be another model's, and categories that are would be counts."""
+    grade, size = pd.Categorical([3, 1, 2, 3], [3, 1, 2], ordered=True), pd.Categorical([10, 20, 10, 30])
+    path = tmp_path / "kinds.parquet"
+    pd.DataFrame({"grade": grade, "size": size, "w": [1.0, 2.0, 3.0, 4.0]}).to_parquet(path)
+    with pytest.raises(DataError, match="'grade': its categories are ordered, but were written as numbers; write them"):
+        summarise(path, target="grade", features=["w"])
+    told = summarise(path, target="grade", features=["w"], labels=[3, 1, 2])
+    assert told.labels == (3, 1, 2)
+    with pytest.raises(DataError, match="'size': its categories were written as numbers, and would be read as such"):
+        summarise(path, features=["size", "w"], named=True)
+
+
 def test_a_part_with_a_column_more_is_refused_in_any_order(tmp_path):
     paths = written(tmp_path, TABLE, parts=2)
     TABLE.iloc[:10].assign(extra=1.0).to_parquet(tmp_path / "more.parquet")

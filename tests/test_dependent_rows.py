@@ -87,3 +87,32 @@ def test_rows_that_see_each_other_at_some_parameters_only_are_refused(gate):
 
     with pytest.raises(ModelError, match="not independent given its parameters"):
         map_estimate(gated, RNG.normal(size=(2_000, 1)), RNG.normal(size=2_000))
+
+
+@pytest.mark.parametrize("rows", [8, 50, 400])
+@pytest.mark.parametrize("compress", [True, False])
+def test_a_prior_that_hears_how_many_rows_there_are(rows, compress):
+    """And is the same for three and for five of them: a ~ Normal(0, s_n), s_n = min(1, 10 / n), y ~ Normal(a, 1).
+
+    The mode is sum(y) / (n + 1 / s_n^2). Where few rows stand for all, or a table is padded, n is still that of all.
+    """
+
+    def hearing(x, y=None):
+        a = sample("a", dist.Normal(0.0, min(1.0, 10 / x.shape[0])))
+        sample("y", dist.Normal(a, 1.0).expand([x.shape[0]]), obs=y)
+
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(rows, 1)), rng.normal(size=rows) + 1
+    want = y.sum() / (rows + 1 / min(1.0, 10 / rows) ** 2)
+    fit = map_estimate(hearing, x, y, compress=compress)
+    np.testing.assert_allclose(fit.params["a"], [[want]], rtol=1e-9)
+
+
+def test_a_parameter_whose_shape_hears_it_is_refused():
+    def hearing(x, y=None):
+        a = sample("a", dist.Normal(0.0, 1.0).expand([2 if x.shape[0] > 50 else 1]))
+        sample("y", dist.Normal(a.sum(), 1.0).expand([x.shape[0]]), obs=y)
+
+    x, y = np.zeros((60, 1)), np.random.default_rng(0).normal(size=60)
+    with pytest.raises(ModelError, match=r"site 'a' has the shape \(1,\) in a table of one row and \(2,\) in another"):
+        map_estimate(hearing, x, y)

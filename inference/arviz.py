@@ -12,7 +12,7 @@ from jax import Array
 
 from .blocks import in_blocks
 from .declare import Declared
-from .generate import draw_x
+from .generate import draw_x, rows_like
 from .joint import drawn_row, lay_out
 from .priors import prior_and_derived
 from .queries import log_label_posterior, log_label_prior, log_likelihood
@@ -151,13 +151,9 @@ def _class_conditional(fit: "Fit", key: Array, seed: int) -> xr.Dataset:
     used = np.arange(0, draws, -(-numbers // NUMBERS))
     shape = (times, chains, len(used), len(labels))
     chain, draw, code = np.indices(shape)[1:].reshape(3, -1)
-    like, rng = np.empty(len(code), dtype=int), np.random.default_rng(seed)
-    for k in range(len(labels)):
-        own = np.flatnonzero(fit.y == k) if fit.shape.classes else []
-        like[code == k] = rng.choice(own if len(own) else len(fit.x), size=np.sum(code == k))
-    typical = np.where(np.isnan(fit.x[like]), np.asarray(fit.spec.loc), fit.x[like])
+    like = rows_like(fit, code, np.random.default_rng(seed))
     program = partial(draw_x, key, fit.flat_params, fit.spec, model=fit.model)
-    x = list(in_blocks(program, np.arange(len(code)), chain * draws + used[draw], code, typical, most=AT_ONCE))
+    x = list(in_blocks(program, np.arange(len(code)), chain * draws + used[draw], code, like, most=AT_ONCE))
     dims = ("chain", "draw", "class")
     prior = log_label_prior(fit, draws=True).transpose("chain", "draw", "label").values[:, used]
     coords = {"chain": np.arange(chains), "draw": used, "class": _labels(fit), "feature": columns}

@@ -37,11 +37,21 @@ def draw_x(
     return jax.vmap(one)(number, draw, code, like)
 
 
+def rows_like(fit: "Fit", codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """For each code a row of the fit that has it, or any where none has, (codes, features); no cell is missing."""
+    table, chosen = fit.table, np.empty(len(codes), dtype=int)
+    for k in np.unique(codes):
+        own = np.flatnonzero(table.y == k) if fit.shape.classes else []
+        chosen[codes == k] = rng.choice(own if len(own) else len(table.x), size=np.sum(codes == k))
+    return np.where(np.isnan(table.x[chosen]), np.asarray(fit.spec.loc), table.x[chosen])
+
+
 def generate(fit: "Fit", n: int, *, label: Any = None, seed: int = 0) -> xr.Dataset:
     """n draws of x for each label named, or of (x, y) where none is, one variable a column of the input.
 
     P(x | y = k, D) = sum_s w_s P(x | k, theta_s) with w_s proportional to P(y = k | theta_s): naming a label is
-    evidence about the parameters. ``.to_pandas()`` makes the table.
+    evidence about the parameters. Of counts whose total the model takes as given, each row has that of one of the
+    label's own rows, at random. ``.to_pandas()`` makes the table.
 
     Raises QueryError for a model without P(x), and for a label that it does not know.
     """
@@ -66,8 +76,8 @@ def generate(fit: "Fit", n: int, *, label: Any = None, seed: int = 0) -> xr.Data
     with jax.enable_x64(True):  # a seed may have 64 bits
         key = jax.random.key(seed)
     program = partial(draw_x, key, fit.flat_params, fit.spec, model=fit.model)
-    typical = np.broadcast_to(fit.spec.loc, (len(codes), fit.spec.features))
-    x = np.concatenate(list(in_blocks(program, np.arange(len(codes)), draws, codes, typical)))
+    like = rows_like(fit, codes, np.random.default_rng([seed, 1]))
+    x = np.concatenate(list(in_blocks(program, np.arange(len(codes)), draws, codes, like)))
     levels = fit.schema.each_levels
     columns = [in_own_kind(x[:, j], names) for j, names in enumerate(levels)]
     table = {name: ("row", column) for name, column in zip(fit.schema.columns, columns, strict=True)}

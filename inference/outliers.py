@@ -25,6 +25,7 @@ def outliers(fit: "Fit", x: Any, *, held_out: Any = None, seed: int = 0) -> xr.D
     Bates et al. 2023).
     held_out: the reference, rows that the fit has not seen. None: 1,000 rows that the model generates, and tails are
     those of its own posterior predictive, right only as far as the model is.
+    Of counts whose total the model takes as given, rows of all totals that occur are compared with one another.
     Where a row misses features, references that have the others are looked at in those alone.
     """
     needs_joint(fit, "outliers, P(x)")

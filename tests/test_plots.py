@@ -30,6 +30,7 @@ from bayeszoo.models import (
     hierarchical_regression,
     linear_regression,
     mixed_naive_bayes,
+    multinomial_naive_bayes,
     poisson_naive_bayes,
     poisson_regression,
     probabilistic_pca,
@@ -38,7 +39,7 @@ from bayeszoo.models import (
 from bayeszoo.workflow import datasets, diagram, plots
 from bayeszoo.workflow.left_out import Case
 from bayeszoo.workflow.report import report
-from bayeszoo.workflow.seen import draws_of_x, generated, known_or_assigned, seen
+from bayeszoo.workflow.seen import draws_of_x, generated, known_or_assigned, seen, telling_columns
 from matplotlib.figure import Figure
 from numpyro import handlers
 from sklearn.datasets import load_digits
@@ -344,3 +345,84 @@ def test_rows_of_a_label_are_drawn_as_generate_draws_them():
     either, _ = draws_of_x(tree, -1)
     assert abs(np.mean(either == 0.0) - 0.5) < 4 * np.sqrt(0.25 / 8000)
     assert abs(np.mean(either[either > 0] == 9.0) - 0.9) < 4 * np.sqrt(0.09 / 4000)
+
+
+def test_dollars_in_names_are_dollars(tmp_path):
+    """Two of them would begin and end a formula, and a formula may be none."""
+    x = X.set_axis([r"cost $ \foo $", "w$3$"], axis=1)
+    labels = Y.astype(str).replace({"Adelie": "u_$^$", "Gentoo": "$5-$10"}).rename("$y$")
+    fit = fitted(gaussian_naive_bayes, x, labels)
+    tree = fit.to_arviz()
+    page = report(fit, tree)
+    assert page.count("<img") > 8
+    shown = {draw: plots.figure_of(draw(tree)) for draw in (plots.plot_predictive_by_class, plots.plot_confusion)}
+    for figure in shown.values():
+        figure.savefig(tmp_path / "shown.png")
+        named = [text for text in figure.findobj(plt.Text) if "$" in text.get_text()]
+        assert named
+        assert not any(text.get_parse_math() for text in named)
+    plots.figure_of(plots.plot_trace(tree)).savefig(tmp_path / "shown.png")
+    plots.figure_of(plots.plot_forest(tree)).savefig(tmp_path / "shown.png")
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def point():
+    return map_estimate(gaussian_naive_bayes, X, Y).to_arviz()
+
+
+def test_a_picture_that_a_tree_has_not_is_one_sentence(tree, point):
+    asked = (
+        (plots.plot_response, tree, "'species' is a label, and no number; see plot_confusion"),
+        (plots.plot_response_line, tree, "'species' is a label, and no number"),
+        (plots.plot_counts, tree, "no column holds counts"),
+        (plots.plot_images, tree, "columns are pixels where they are called pixel_ROW_COLUMN, not"),
+        (plots.plot_trace, point, "no parameter varies between draws"),
+        (plots.plot_worst_pair, point, "no parameter varies between draws"),
+        (plots.plot_columns_loo_pit, point, "a point estimate leaves no row out"),
+    )
+    for draw, of, sentence in asked:
+        with pytest.raises(DataError, match=sentence):
+            draw(of)
+    weighted = laplace(gaussian_naive_bayes, X, Y, weights=np.full(len(X), 2.0), draws=100, chains=2).to_arviz()
+    with pytest.raises(DataError, match="no row is left out where rows have weights"):
+        plots.plot_columns_loo_pit(weighted)
+    hidden = fitted(partial(fixed_variance_mixture, k=2, sigma=100.0), X).to_arviz()
+    with pytest.raises(DataError, match="no row has a label that is known"):
+        plots.plot_probabilities_by_class(hidden)
+    given = fitted(softmax_regression, X, Y).to_arviz()
+    for draw, sentence in (
+        (plots.plot_predictive, "the model takes x as given, and predicts none"),
+        (plots.plot_generated, "the tree has no group class_conditional"),
+    ):
+        with pytest.raises(DataError, match=sentence):
+            draw(given)
+    for draw in (plots.plot_generated, plots.plot_predictive_by_class):
+        with pytest.raises(DataError, match="has no labels"):
+            draw(fitted(probabilistic_pca, X).to_arviz())
+    plt.close("all")
+
+
+def test_generated_documents_are_as_long_as_those_of_their_label():
+    """Short ones of one label, long ones of the other; the picture by label shows as many words as were seen."""
+    rng = np.random.default_rng(0)
+    long = np.arange(80) % 2
+    x = np.array([rng.multinomial(10 + 50 * k, [0.2 + 0.4 * k, 0.3, 0.5 - 0.4 * k]) for k in long])
+    fit = fitted(multinomial_naive_bayes, x, long)
+    for k, total in ((0, 10), (1, 60)):
+        assert set(fit.generate(50, label=k).to_pandas().iloc[:, :3].sum(axis=1)) == {total}
+    tree = fit.to_arviz()
+    assert set(generated(tree, 1, 100, rng).sum(axis=1)) == {60.0}
+    for k, axis in enumerate(plots.plot_predictive_by_class(tree).axes[::3]):
+        at = next(patch for patch in axis.patches if not patch.get_fill()).get_xy()
+        width = np.diff(np.unique(at[:, 0])).max()
+        assert at[at[:, 1] > 0, 0].max() <= (10, 60)[k] + width
+    plt.close("all")
+
+
+def test_a_column_that_a_label_misses_may_tell_the_others_apart():
+    x = np.random.default_rng(0).normal(size=(90, 6))
+    codes = np.arange(90) % 3
+    x[codes == 1, 0] += 3
+    x[codes == 2, 0] = np.nan
+    assert telling_columns(x, codes)[0] == 0

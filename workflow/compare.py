@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from ..inference.errors import DataError
-from .left_out import Case, telling
+from .left_out import Case, left_out_label_posterior, posterior_weights, telling
 from .seen import label_posterior
 
 if TYPE_CHECKING:
@@ -84,7 +84,11 @@ def left_out(fit: "Fit", case: Case | None = None) -> object:
     p = case.label_posterior[0][known, fit.y[known]]
     with np.errstate(divide="ignore"):
         each = np.log(p)
-    inside = np.log(label_posterior(case.tree)[known, fit.y[known]])
+    of_posterior, rows = posterior_weights(case.tree), len(known)
+    inside = label_posterior(case.tree)
+    if of_posterior is not None:
+        inside = left_out_label_posterior(fit, np.broadcast_to(of_posterior[:, None], (len(of_posterior), rows)))
+    inside = np.log(inside[known, fit.y[known]])
     found, k = copy(found), np.zeros(len(known))
     k[telling(case.tree)] = found.pareto_k.values
     found.elpd_i = xr.DataArray(each, {"row": np.flatnonzero(known)}, ("row",), name="y")

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from scipy.stats import beta
 
 from ..inference.decisions import accuracy_coverage_of
+from .figures import literal
 from .label_plots import labelled
 
 ERRORS = (0.05, 0.01)  # error rates that are marked
@@ -14,6 +15,7 @@ RARE = 0.01  # tail probability below which a row is marked
 UNSURE = 60  # rows of the picture of uncertainty, the least sure
 
 
+@literal
 def plot_accuracy_coverage(tree: xr.DataTree, probability: np.ndarray | None = None) -> Figure:
     """Of the rows that keep their label, how many are right, against how many keep it, the surest first.
 
@@ -42,6 +44,7 @@ def plot_accuracy_coverage(tree: xr.DataTree, probability: np.ndarray | None = N
     return figure
 
 
+@literal
 def plot_label_uncertainty(unsure: xr.Dataset) -> Figure:
     """What is unsure about the labels of the least sure rows, in nats, the least sure first.
 
@@ -59,6 +62,7 @@ def plot_label_uncertainty(unsure: xr.Dataset) -> Figure:
     return figure
 
 
+@literal
 def plot_outliers(found: xr.Dataset) -> Figure:
     """How probable each row is: a histogram of log P(x), and ticks for rows with a tail probability below RARE.
 

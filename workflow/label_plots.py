@@ -9,7 +9,9 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from ..inference.arviz import variable_name
+from ..inference.cells import few
 from ..inference.errors import DataError
+from .figures import literal
 from .seen import generated, known_or_assigned, label_posterior, seen
 
 COLUMNS = 6  # panels of labels
@@ -18,6 +20,7 @@ IMAGES = 6  # generated images a label
 PIXEL = re.compile(r"pixel_(\d+)_(\d+)")
 
 
+@literal
 def plot_confusion(tree: xr.DataTree, probability: np.ndarray | None = None) -> Figure:
     """How often rows of one label are taken for another: counts of the most probable label, (label, label).
 
@@ -39,6 +42,7 @@ def plot_confusion(tree: xr.DataTree, probability: np.ndarray | None = None) -> 
     return figure
 
 
+@literal
 def plot_label_calibration(tree: xr.DataTree, probability: np.ndarray | None = None) -> Figure:
     """How often a label is right against how probable it was called, adjusted by pool adjacent violators, with bands.
 
@@ -83,9 +87,12 @@ def has_images(columns: Sequence[str]) -> bool:
     return all(PIXEL.fullmatch(column) for column in columns)
 
 
+@literal
 def plot_images(tree: xr.DataTree) -> Figure:
     """Real images of each label, left, and generated ones, right."""
     real, codes, rng = seen(tree), known_or_assigned(tree), np.random.default_rng(0)
+    if not has_images(real.columns):
+        raise DataError(f"columns are pixels where they are called pixel_ROW_COLUMN, not {few(tuple(real.columns))}.")
     places = np.array([[int(n) for n in PIXEL.fullmatch(column).groups()] for column in real.columns])
     count = len(real.labels)
     figure, axes = plt.subplots(count, 2 * IMAGES, figsize=(0.6 * 2 * IMAGES, 0.6 * count), squeeze=False)

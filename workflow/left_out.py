@@ -15,9 +15,19 @@ from scipy.special import logsumexp, softmax
 from scipy.stats import norm
 
 from ..inference.decisions import label_uncertainty
+from ..inference.errors import DataError
 from ..inference.problem import PROPOSAL
 from ..inference.queries import log_joint, log_label_posterior, log_marginal
-from .seen import by_label, draws_of_x, known_or_assigned, label_posterior, log_label_prior, seen, telling_columns
+from .seen import (
+    by_label,
+    by_weight,
+    draws_of_x,
+    known_or_assigned,
+    label_posterior,
+    log_label_prior,
+    seen,
+    telling_columns,
+)
 from .store import WHOLE, Origin
 
 if TYPE_CHECKING:
@@ -27,6 +37,7 @@ CELLS = 4_000_000  # draws x rows x labels held at a time
 ROUNDING = 1e-9  # nats between the draws' likelihoods of a row that are none
 LEAST = 20  # rows of a label whose places are tested for uniformity
 PLACED = 400  # rows a label that are placed, at most: where more are, these are chosen at random
+AGAIN = 4  # draws of a normal for each that is taken for one of the posterior, none twice: a tail has no ties
 AMONG = 10  # draws of x for each of them, at least: a test of uniformity hears how few there are, otherwise
 
 
@@ -34,8 +45,12 @@ def one_over_weights(tree: xr.DataTree) -> xr.DataArray:
     """log-likelihood of each row at each draw; where a normal stands for the posterior, less log posterior over normal.
 
     Leave-one-out weighs draws by one over this: draws of a normal are importance draws of the posterior as well
-    (Magnusson et al. 2019).
+    (Magnusson et al. 2019). Raises DataError where there are no draws, or no log-likelihoods.
     """
+    if tree["posterior"].sizes["chain"] * tree["posterior"].sizes["draw"] == 1:
+        raise DataError("a point estimate leaves no row out; fit by nuts, laplace or svi.")
+    if "log_likelihood" not in tree:
+        raise DataError("no row is left out where rows have weights, or are not at hand; fit a table of single rows.")
     (each,) = tree["log_likelihood"].data_vars.values()
     return each - log_posterior_over_normal(tree)
 
@@ -48,14 +63,40 @@ def log_posterior_over_normal(tree: xr.DataTree) -> xr.DataArray | float:
     return tree["sample_stats"][PROPOSAL] + each.sum("row")
 
 
+def posterior_weights(tree: xr.DataTree) -> np.ndarray | None:
+    """Pareto-smoothed weights of draws of a normal that make them draws of the posterior, (draws,), adding up to 1.
+
+    None where draws are the posterior's own.
+    """
+    from arviz_stats.base import array_stats
+
+    ratio = log_posterior_over_normal(tree)
+    if isinstance(ratio, float):
+        return None
+    flat = ratio.stack(s=("chain", "draw")).values
+    # Of minus logarithms, whose signs it turns itself; where all are the same there is no tail.
+    return softmax(array_stats.psislw(-flat)[0] if np.ptp(flat) > ROUNDING else np.zeros(len(flat)))
+
+
 def smoothed_weights(tree: xr.DataTree) -> tuple[np.ndarray, np.ndarray]:
-    """Pareto-smoothed leave-one-out weights of each draw, (draws, rows), adding up to 1, and each row's k."""
+    """Pareto-smoothed leave-one-out weights of each draw, (draws, rows), adding up to 1, and each row's k.
+
+    k says how far leaving the row out moves the posterior. Where a normal stands for that, it is of a quarter of the
+    draws, drawn by ``posterior_weights``, so that it does not say how far the normal is from the posterior.
+    """
     from arviz_stats.base import array_stats
 
     flat = one_over_weights(tree).stack(s=("chain", "draw")).transpose("row", "s").values
     moving, log_weights, k = np.ptp(flat, axis=1) > ROUNDING, np.zeros(flat.shape), np.zeros(len(flat))
     # Of log-likelihoods, whose signs it turns itself.
     log_weights[moving], k[moving] = array_stats.psislw(flat[moving], axis=-1)
+    of_posterior = posterior_weights(tree)
+    if of_posterior is not None:
+        (each,) = tree["log_likelihood"].data_vars.values()
+        some = by_weight(of_posterior, len(of_posterior) // AGAIN, np.random.default_rng(0))
+        drawn = each.stack(s=("chain", "draw")).transpose("row", "s").values[:, some]
+        moving, k = np.ptp(drawn, axis=1) > ROUNDING, np.zeros(len(flat))
+        _, k[moving] = array_stats.psislw(drawn[moving], axis=-1)
     return softmax(log_weights.T, axis=0), k
 
 
@@ -179,8 +220,11 @@ class Case:
 
     @cached_property
     def loo(self) -> object:
-        """Of ``loo``."""
-        return loo(self.tree)
+        """Of ``loo``, with the k of ``smoothed_weights``."""
+        found, k = loo(self.tree), self.weights[1][telling(self.tree)]
+        found.pareto_k = found.pareto_k.copy(data=k)
+        found.warning = bool(np.any(k > found.good_k))
+        return found
 
     @cached_property
     def label_posterior(self) -> tuple[np.ndarray, str]:

@@ -11,6 +11,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from ..inference.arviz import variable_name
+from ..inference.errors import DataError
+from .figures import literal
 
 if TYPE_CHECKING:
     from arviz_plots import PlotCollection, PlotMatrix
@@ -19,6 +21,7 @@ SHOWN = 4  # parameters of a trace plot, those that mix worst
 PANELS = 24  # panels of a forest; more are not read
 
 
+@literal
 def plot_forest(tree: xr.DataTree) -> Figure:
     """Posterior medians with 50 and 90 % intervals, a panel a site and column, each in its own unit.
 
@@ -54,6 +57,7 @@ def plot_forest(tree: xr.DataTree) -> Figure:
     return figure
 
 
+@literal
 def plot_trace(tree: xr.DataTree) -> "PlotCollection":
     """Densities and traces of the parameters that mix worst, a colour a chain: chains should look alike."""
     import arviz_plots as azp  # here, because it takes as long to import as JAX
@@ -67,6 +71,7 @@ def plot_trace(tree: xr.DataTree) -> "PlotCollection":
     return shown
 
 
+@literal
 def plot_rank(tree: xr.DataTree) -> "PlotCollection":
     """Ranks of the draws of the parameters that mix worst, by chain: even where chains agree (Vehtari et al. 2021)."""
     import arviz_plots as azp
@@ -76,6 +81,7 @@ def plot_rank(tree: xr.DataTree) -> "PlotCollection":
     return shown
 
 
+@literal
 def plot_worst_pair(tree: xr.DataTree) -> "PlotMatrix":
     """The two parameters that mix worst against each other, a colour a chain, and diverging draws marked.
 
@@ -119,6 +125,8 @@ def _worst_mixing(tree: xr.DataTree) -> xr.DataTree:
                 scalars[variable_name(f"{name}{place}")] = one.drop_vars(
                     [c for c in one.coords if c not in ("chain", "draw")]
                 )
+    if not scalars:
+        raise DataError("no parameter varies between draws, as of a point estimate; fit by nuts, laplace or svi.")
     mixed = ess(xr.Dataset(scalars))
     chosen = sorted(scalars, key=lambda name: float(mixed[name]))[:SHOWN]
     stats = tree["sample_stats"].to_dataset() if "sample_stats" in tree else xr.Dataset()

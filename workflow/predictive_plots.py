@@ -13,20 +13,26 @@ from matplotlib.lines import Line2D
 from scipy.stats import norm
 
 from ..inference.arviz import variable_name
+from ..inference.cells import few
+from ..inference.errors import DataError
 from ..inference.table import COUNTS
 from .check import BAND, FALSE_ALARM
+from .figures import literal
+from .label_plots import labelled
 from .left_out import LEAST, Places, pit_of_response, places_of_columns
-from .seen import COLUMNS, generated, known_or_assigned, label_posterior, seen, telling_columns
+from .seen import COLUMNS, generated, known_or_assigned, predicted, response, seen, telling_columns
 
 if TYPE_CHECKING:
     from arviz_plots import PlotCollection
 
+SHOWN = 2_000  # draws of x of a label whose histogram is shown
 PANELS = 6  # panels of columns where there are no classes
 BARS = 24  # of a histogram
 SINGLE = 60  # rows whose intervals are shown
 GROUPS = 8  # of neighbouring values of a column, whose errors are averaged
 
 
+@literal
 def plot_prior_predictive(tree: xr.DataTree) -> Figure:
     """Data (filled) against what the prior alone predicts (line), a panel a column; the prior should be the wider."""
     real, drawn = seen(tree), tree["prior_predictive"]
@@ -53,22 +59,25 @@ def plot_prior_predictive(tree: xr.DataTree) -> Figure:
     return figure
 
 
+@literal
 def plot_predictive_by_class(tree: xr.DataTree) -> Figure:
     """Real rows (filled) against the posterior predictive P(x | y, D) (line), a row of panels a class.
 
-    Rows whose label is hidden are with the most probable one.
+    Rows whose label is hidden are with the most probable one. Where counts have a total that the model is told,
+    predicted ones have the totals of their label's rows.
     """
-    real, drawn, codes = seen(tree), tree["posterior_predictive"], known_or_assigned(tree)
+    real, codes, rng = seen(tree), known_or_assigned(tree), np.random.default_rng(0)
+    if not real.labels:
+        raise DataError("the model has no labels; plot_predictive shows all rows.")
     columns = telling_columns(real.x, codes)
-    x = drawn["x"].values.reshape(-1, len(real.columns))
-    y = drawn["y"].values.ravel()
     classes = len(real.labels)
     size = (3 * len(columns), 1.7 * classes + 0.5)
     figure, axes = plt.subplots(classes, len(columns), figsize=size, sharex="col", squeeze=False)
     for k, label in enumerate(real.labels):
+        x = generated(tree, k, SHOWN, rng)
         for axis, j in zip(axes[k], columns, strict=True):
             there, levels = ~np.isnan(real.x[:, j]), real.levels[j]
-            pair = {"real": real.x[there & (codes == k), j], "predictive": x[y == k, j]}
+            pair = {"real": real.x[there & (codes == k), j], "predictive": x[:, j]}
             _two_histograms(axis, _edges(real.x[there, j], levels), levels, pair)
             if k == classes - 1:
                 axis.set_xlabel(real.columns[j])
@@ -78,16 +87,16 @@ def plot_predictive_by_class(tree: xr.DataTree) -> Figure:
     return figure
 
 
+@literal
 def plot_predictive(tree: xr.DataTree) -> Figure:
     """Real rows (filled) against the posterior predictive P(x | D) (line), a panel a column."""
-    real = seen(tree)
+    real, drawn = seen(tree), predicted(tree)
     shown = list(enumerate(real.columns))[: 2 * COLUMNS]
     width = min(len(shown), COLUMNS)
     height = -(-len(shown) // width)
     figure, axes = plt.subplots(height, width, figsize=(3 * width, 2 * height), squeeze=False)
     for axis in axes.ravel()[len(shown) :]:
         axis.set_axis_off()
-    drawn = tree["posterior_predictive"]["x"].values.reshape(-1, len(real.columns))
     for axis, (j, name) in zip(axes.ravel(), shown, strict=False):
         x, levels = real.x[~np.isnan(real.x[:, j]), j], real.levels[j]
         _two_histograms(axis, _edges(x, levels), levels, {"real": x, "predictive": drawn[:, j]})
@@ -97,11 +106,12 @@ def plot_predictive(tree: xr.DataTree) -> Figure:
     return figure
 
 
+@literal
 def plot_response(tree: xr.DataTree) -> "PlotCollection":
     """The responses against draws of the posterior predictive: densities of a number, a rootogram of a count."""
     import arviz_plots as azp
 
-    name = variable_name(seen(tree).target)
+    name = variable_name(response(tree).target)
     named = {g: tree[g].to_dataset()[["y"]].rename(y=name) for g in ("posterior_predictive", "observed_data")}
     named = xr.DataTree.from_dict(named)
     if np.issubdtype(tree["posterior_predictive"]["y"].dtype, np.integer):
@@ -113,11 +123,14 @@ def plot_response(tree: xr.DataTree) -> "PlotCollection":
     return shown
 
 
+@literal
 def plot_counts(tree: xr.DataTree) -> "PlotCollection":
     """Rootograms of the columns of counts: roots of how often each count was seen, against what the fit predicts."""
     import arviz_plots as azp
 
     real, counts, groups = seen(tree), count_columns(tree)[:COLUMNS], {}
+    if not counts:
+        raise DataError(f"no column holds counts of which the fit predicts others: {few(tuple(real.columns))}.")
     for group, dims in (("posterior_predictive", ("chain", "draw", "row")), ("observed_data", ("row",))):
         x = tree[group]["x"].values[..., counts]
         whole = ~np.isnan(real.x[:, counts]).any(axis=1)  # rows, of which all counts were seen
@@ -130,11 +143,12 @@ def plot_counts(tree: xr.DataTree) -> "PlotCollection":
 def count_columns(tree: xr.DataTree) -> list[int]:
     """Numbers of the columns of which the fit predicts whole numbers, more than 0 and 1, that are no names."""
     levels = seen(tree).levels
-    drawn = tree["posterior_predictive"]["x"].values.reshape(-1, len(levels))
+    drawn = predicted(tree)
     whole = (drawn == np.round(drawn)).all(axis=0) & (drawn.max(axis=0) > 1)
     return [j for j, names in enumerate(levels) if whole[j] and not isinstance(names, tuple)]
 
 
+@literal
 def plot_response_intervals(tree: xr.DataTree) -> "PlotCollection":
     """What is predicted of single rows, in intervals of 50 and 90 %, and what was seen, from the least to the greatest.
 
@@ -142,7 +156,7 @@ def plot_response_intervals(tree: xr.DataTree) -> "PlotCollection":
     """
     import arviz_plots as azp
 
-    real = seen(tree)
+    real = response(tree)
     name, order = variable_name(real.target), np.argsort(real.y, kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, min(SINGLE, len(order))).round().astype(int)]
     groups = {g: tree[g].to_dataset()[["y"]].isel(row=chosen) for g in ("posterior_predictive", "observed_data")}
@@ -152,6 +166,7 @@ def plot_response_intervals(tree: xr.DataTree) -> "PlotCollection":
     )
 
 
+@literal
 def plot_response_loo_pit(tree: xr.DataTree, pit: np.ndarray | None = None) -> "PlotCollection":
     """Where each response lies in what the other rows predict of it: flat where the fit is calibrated.
 
@@ -165,11 +180,12 @@ def plot_response_loo_pit(tree: xr.DataTree, pit: np.ndarray | None = None) -> "
     return plot_ecdf_pit(places, group="loo_pit", sample_dims=["row"], **words)
 
 
+@literal
 def plot_response_line(tree: xr.DataTree) -> "PlotCollection":
     """Of one column of numbers: the responses against it, and what is predicted at each, in 50 and 90 % intervals."""
     import arviz_plots as azp
 
-    real = seen(tree)
+    real = response(tree)
     name, column = variable_name(real.target), variable_name(real.columns[0])
     order = np.argsort(real.x[:, 0], kind="stable")
     groups = {g: tree[g].to_dataset()[["y"]].isel(row=order) for g in ("posterior_predictive", "observed_data")}
@@ -180,6 +196,7 @@ def plot_response_line(tree: xr.DataTree) -> "PlotCollection":
     )
 
 
+@literal
 def plot_response_errors(tree: xr.DataTree, errors: np.ndarray | None = None) -> Figure:
     """What each response is off by in what the other rows predict of it, against columns; means of like rows in red.
 
@@ -189,8 +206,8 @@ def plot_response_errors(tree: xr.DataTree, errors: np.ndarray | None = None) ->
     farthest from it.
     errors: of ``Case.errors``, where they are at hand.
     """
+    real, found = response(tree), []
     z = norm.ppf(pit_of_response(tree)) if errors is None else errors
-    real, found = seen(tree), []
     for j, levels in enumerate(real.levels):
         edges = np.arange(len(levels) + 1) - 0.5 if isinstance(levels, tuple) else _quantiles(real.x[:, j])
         group = np.clip(np.searchsorted(edges, real.x[:, j], side="right") - 1, 0, len(edges) - 2)
@@ -221,6 +238,7 @@ def _quantiles(values: np.ndarray) -> np.ndarray:
     return edges if len(edges) > 1 else np.append(edges, edges + 1)
 
 
+@literal
 def plot_columns_loo_pit(tree: xr.DataTree, places: Sequence[Places] | None = None) -> Figure:
     """Where the cells of each row lie in what the other rows predict of them, a row of panels a label.
 
@@ -259,11 +277,12 @@ def plot_columns_loo_pit(tree: xr.DataTree, places: Sequence[Places] | None = No
     return figure
 
 
+@literal
 def plot_probabilities_by_class(tree: xr.DataTree) -> Figure:
     """The mean label posterior of the rows of each label: how a model without P(x) takes one label for another."""
-    real, posterior = seen(tree), label_posterior(tree)
-    labels, known = real.labels, np.unique(real.y[real.y >= 0])
-    means = np.array([posterior[real.y == k].mean(axis=0) for k in known])
+    labels, y, posterior, target = labelled(tree, None)
+    known = np.unique(y)
+    means = np.array([posterior[y == k].mean(axis=0) for k in known])
     size = 0.5 * len(labels) + 2.5
     figure, axis = plt.subplots(figsize=(size + 1, size))
     image = axis.imshow(means, vmin=0, vmax=1, cmap="Blues")
@@ -271,17 +290,20 @@ def plot_probabilities_by_class(tree: xr.DataTree) -> Figure:
         axis.text(k, i, f"{means[i, k]:.2f}", ha="center", va="center", color="white" if means[i, k] > 0.5 else "black")
     axis.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
     axis.set_yticks(range(len(known)), [labels[k] for k in known])
-    axis.set(xlabel="predicted", ylabel=real.target, title="mean label posterior of the rows of each label")
+    axis.set(xlabel="predicted", ylabel=target, title="mean label posterior of the rows of each label")
     figure.colorbar(image, shrink=0.8)
     return figure
 
 
+@literal
 def plot_generated(tree: xr.DataTree, n: int = 200) -> Figure:
     """Real rows as dots, generated as crosses, a panel a label, in the two columns that differ most between labels.
 
     Rows of equal names or counts are shown beside each other, not on top. n: generated rows a label.
     """
     real, codes = seen(tree), known_or_assigned(tree)
+    if not real.labels:
+        raise DataError("the model has no labels to generate rows of; plot_predictive shows all rows.")
     columns = telling_columns(real.x, codes)[:2]
     size = (3.6 * len(real.labels), 3.6)
     figure, axes = plt.subplots(1, len(real.labels), figsize=size, sharex=True, sharey=True, squeeze=False)

@@ -52,6 +52,18 @@ def seen(tree: xr.DataTree) -> Seen:
     )
 
 
+def response(tree: xr.DataTree) -> Seen:
+    """The same, of a tree whose y is a number. Raises DataError for any other."""
+    rows = seen(tree)
+    if rows.labels:
+        raise DataError(
+            f"'{rows.target}' is a label, and no number; see plot_confusion or plot_probabilities_by_class."
+        )
+    if rows.y is None:
+        raise DataError("the model has no y, which this picture is of.")
+    return rows
+
+
 def label_posterior(tree: xr.DataTree) -> np.ndarray:
     """P(y = k | x_i, D) of the rows, (rows, labels). Raises DataError where the tree has no labels."""
     return _group(tree, "label_posterior", "a fit of rows by labels")["p"].values
@@ -76,8 +88,19 @@ def by_label(tree: xr.DataTree) -> list[tuple[str, np.ndarray, int]]:
 
 def telling_columns(x: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """The COLUMNS whose means differ most between codes, in units of the column's standard deviation."""
-    centres = [np.nanmean(x[codes == k], axis=0) for k in np.unique(codes)]
-    return np.argsort(-np.std(centres, axis=0) / np.nanstd(x, axis=0), kind="stable")[:COLUMNS]
+    there = ~np.isnan(x)
+    every = np.arange(codes.max() + 1)[:, None] == codes  # (labels, rows)
+    count = every @ there
+    centres = np.divide(every @ np.where(there, x, 0.0), count, out=np.full(count.shape, np.nan), where=count > 0)
+    return np.argsort(-np.nanstd(centres, axis=0) / np.nanstd(x, axis=0), kind="stable")[:COLUMNS]
+
+
+def predicted(tree: xr.DataTree, group: str = "posterior_predictive") -> np.ndarray:
+    """x as a group predicts it, (draws and rows, features). Raises DataError for a model that declares no x."""
+    drawn = _group(tree, group, "a fit of rows")
+    if "x" not in drawn:
+        raise DataError("the model takes x as given, and predicts none.")
+    return drawn["x"].values.reshape(-1, drawn.sizes["feature"])
 
 
 def draws_of_x(tree: xr.DataTree, code: int) -> tuple[np.ndarray, np.ndarray]:
@@ -110,9 +133,15 @@ def generated(tree: xr.DataTree, code: int, n: int, rng: np.random.Generator) ->
     """
     x, draw = draws_of_x(tree, code)
     weights = softmax(log_label_prior(tree)[:, code])[draw] if code >= 0 else np.ones(len(x))
-    # The largest of log w_i + G_i, G_i of Gumbel's distribution, are drawn by weight, none twice (Vieira 2014).
-    order = np.argsort(-(np.log(np.maximum(weights, 1e-300)) + rng.gumbel(size=len(x))))
-    return x[order[:n]]
+    return x[by_weight(weights, n, rng)]
+
+
+def by_weight(weights: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """n different numbers, or all where these are fewer, each drawn in proportion to its weight among those left.
+
+    Those of the largest log w_i + G_i, G_i of Gumbel's distribution (Vieira 2014).
+    """
+    return np.argsort(-(np.log(np.maximum(weights, 1e-300)) + rng.gumbel(size=len(weights))))[:n]
 
 
 def _group(tree: xr.DataTree, name: str, of: str) -> xr.Dataset:

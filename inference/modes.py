@@ -44,6 +44,7 @@ EACH = 100  # of those with a known label for each parameter, as of a few the mo
 SAME = 0.1  # nats between the ends of two climbs that count as one mode
 CLOSE_BY = 0.03  # widths of the prior, likewise, between their places where labels are known
 PROBES = 16  # products with a large Hessian, for its diagonal
+BESIDE = 1.0  # nats below the best mode at which another one is told of, as it holds about as much of the posterior
 NEAR = 10.0  # nats below the best mode at which another one still is a place for chains to start
 
 Climbed = tuple[np.ndarray, float]  # where a climb ended, and the log density there
@@ -111,7 +112,8 @@ def search(
     if mode is None:
         return again(least=least)
     near = [vector for vector, value in ends if value > mode.value - NEAR]
-    return replace(mode, alone=len(values) if alone else 0), near
+    beside = sum(value > mode.value - BESIDE for _, value in ends) - 1 if hidden else 0
+    return replace(mode, alone=len(values) if alone else 0, beside=max(beside, 0)), near
 
 
 def _times_met(values: list[float], nats: float) -> int:

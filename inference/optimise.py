@@ -108,7 +108,8 @@ class Mode:
     gap: Newton's estimate of the nats still missing, g' H^-1 g / 2. gradient_norm: the length of the gradient, in nats
     for one width of its prior in each parameter (for one unit of unconstrained space where the prior has no width).
     ridges: directions whose curvature is no more than rounding errors of others', columns as long as it says.
-    alone: how many climbs were made where only one of them led here; 0 where several did.
+    alone: how many climbs were made where only one of them led here; 0 where several did. beside: how many other modes
+    were met that are less than a nat lower, where labels are hidden.
     """
 
     vector: np.ndarray
@@ -117,6 +118,7 @@ class Mode:
     gradient_norm: float
     ridges: np.ndarray
     alone: int = 0
+    beside: int = 0
 
     @property
     def diagnostics(self) -> dict[str, float]:
@@ -134,6 +136,12 @@ class Mode:
             said.append(
                 f"of {self.alone} climbs one alone led to this mode, all others to lower ones, so there may be higher "
                 "ones still; compare log_density at other seeds, or use nuts, whose chains tell whether they agree."
+            )
+        if self.beside:
+            others = "another mode is" if self.beside == 1 else f"{self.beside} other modes are"
+            said.append(
+                f"{others} as high, or less than a nat lower, and what is said here is of one alone; use nuts, whose "
+                "chains start at several and tell whether they agree."
             )
         return tuple(said)
 

@@ -1,6 +1,7 @@
 """What a model function declares, read off abstract traces: parameters, data sites, number of labels."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -114,15 +115,22 @@ def _abstract_sites(model: Declared, spec: Spec, rows: int) -> dict[str, Any]:
                 )
         found.update(_sites(trace))
 
-    try:
+    with told_by_name(model):
         jax.eval_shape(look, jax.random.key(0))
+    return found
+
+
+@contextmanager
+def told_by_name(model: Declared) -> Iterator[None]:
+    """Raise ModelError where the user's function fails, in whatever way: what failed, and on what, in one sentence."""
+    try:
+        yield
     except (BayeszooError, WrongColumn):
         raise
     except Exception as error:
-        # A user's function may fail in any way; what failed, and on what, is said in one sentence.
-        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        reason = " ".join(lines[: 2 if lines[0].endswith(":") else 1]).rstrip(".:")
         raise ModelError(f"{model.name} cannot be run: {reason}.") from error
-    return found
 
 
 class Unobserved(Messenger):
@@ -179,6 +187,8 @@ def _sites(trace: dict) -> dict[str, Any]:
             raise ModelError(f"'{name}' is a numpyro.factor, which may depend on rows; write it as a distribution.")
         if site["is_observed"]:
             raise ModelError(f"site '{name}' is observed; the data's sites are 'x' and 'y' (rename: with_sites).")
+        if isinstance(site["fn"], dist.Delta):
+            raise ModelError(f"site '{name}' is a Delta, a constant; write the number, or a deterministic site.")
         if _improper(site["fn"]):
             found["improper"] = True
         if site["fn"].support.is_discrete:

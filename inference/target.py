@@ -14,7 +14,7 @@ from numpyro.distributions import biject_to
 from ..models.spec import Spec
 from .declare import Declared
 from .joint import Lift, Rows, row_terms, scaled, split
-from .structure import ProperDraws, Structure, blank
+from .structure import ProperDraws, Structure, blank, told_by_name
 
 # Of programs that run once on little data: compiling them takes longer than running them without any optimisation.
 ONCE = {"xla_backend_optimization_level": 0}
@@ -160,7 +160,8 @@ def _needed(
     spec = blank(features, classes, kinds)
     x = jax.ShapeDtypeStruct((rows, features), np.float64)
     y = jax.ShapeDtypeStruct((rows,), int if shape.classes else np.float64)
-    trace = jax.make_jaxpr(decided)(x, y, np.zeros(shape.size), spec)
+    with told_by_name(model):
+        trace = jax.make_jaxpr(decided)(x, y, np.zeros(shape.size), spec)
     needed = {id(var) for var in trace.jaxpr.outvars}
     equations = []
     for equation in reversed(trace.jaxpr.eqns):

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+import numpyro
 import numpyro.distributions as dist
 import pandas as pd
 import pytest
@@ -116,3 +117,24 @@ def test_a_parameter_whose_shape_hears_it_is_refused():
     x, y = np.zeros((60, 1)), np.random.default_rng(0).normal(size=60)
     with pytest.raises(ModelError, match=r"site 'a' has the shape \(1,\) in a table of one row and \(2,\) in another"):
         map_estimate(hearing, x, y)
+
+
+def test_what_fails_at_the_real_number_of_rows_is_one_sentence():
+    """And not where the model is first run, on one row and on two."""
+
+    def some(x, y=None):
+        a = sample("a", dist.Normal(0.0, 1.0))
+        with numpyro.plate("row", x.shape[0], subsample_size=min(x.shape[0], 64)) as i:
+            sample("y", dist.Normal(a, 1.0), obs=y[i])
+
+    with pytest.raises(ModelError, match=r"some cannot be run: .* do not support subsampling"):
+        mle(some, np.zeros((200, 1)), np.zeros(200))
+
+
+def test_a_constant_is_no_parameter():
+    def constant(x, y=None):
+        a = sample("a", dist.Delta(2.0)) + sample("b", dist.Normal(0.0, 1.0))
+        sample("y", dist.Normal(a, 1.0).expand([x.shape[0]]), obs=y)
+
+    with pytest.raises(ModelError, match="site 'a' is a Delta, a constant; write the number"):
+        mle(constant, np.zeros((20, 1)), np.zeros(20))

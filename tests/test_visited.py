@@ -8,7 +8,7 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pytest
-from bayeszoo.inference import nuts
+from bayeszoo.inference import FitWarning, laplace, nuts
 from bayeszoo.inference.visited import said_of
 from bayeszoo.models import fixed_variance_mixture, linear_regression, mixture_discriminant
 from bayeszoo.workflow import store
@@ -110,3 +110,5 @@ def test_two_modes_of_the_same_height_are_told_apart():
     mode = fit.sample_stats["mode"]
     assert len(np.unique(mode)) == 2
     assert all(len(np.unique(wide[mode == k])) == 1 for k in range(2))
+    with pytest.warns(FitWarning, match="another mode is as high, or less than a nat lower"):
+        laplace(partial(fixed_variance_mixture, k=2, sigma=2.5), x, draws=100)

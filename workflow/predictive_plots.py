@@ -264,6 +264,7 @@ def plot_columns_loo_pit(tree: xr.DataTree, places: Sequence[Places] | None = No
             axis.axhline(0, color="grey", lw=0.5)
             axis.set_xlim(0, 1)
             if n < LEAST:
+                axis.set_title(f"of {n} cells, too few", fontsize="small", pad=3)
                 continue
             at, _, low, high = ecdf_pit(np.linspace(0, 1, n), BAND, 1000, rng=np.random.default_rng(0))
             axis.fill_between(at, low - at, high - at, color="C0", alpha=0.15, lw=0)

@@ -20,7 +20,7 @@ from .catalogue import answers
 from .compare import left_out, question
 from .diagram import diagram
 from .formula import formula
-from .left_out import Case, left_out_log_marginal
+from .left_out import Case, left_out_log_marginal, posterior_weights
 from .page import Part, picture
 from .report_decisions import decisions
 from .seen import label_posterior
@@ -273,6 +273,11 @@ def _loo(case: Case) -> Iterator[Part]:
     for asked, found in questions.items():
         table[asked] = [float(v) for v in (found.elpd, found.se, found.p, found.elpd / found.n_data_points)]
     yield Part(frame=pd.DataFrame(table))
+    if posterior_weights(case.tree) is not None:
+        yield Part(
+            text="Draws of a normal are weighted to the posterior before a row is left out, so these are scores of the "
+            "posterior; what the fit answers of new rows is averaged over the normal."
+        )
     yield Part(text="bayeszoo compare RUN RUN ... sets runs side by side.")
 
 

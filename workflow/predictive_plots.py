@@ -1,6 +1,7 @@
 """Pictures of what a fit predicts, before and after the data, beside what was seen."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
@@ -249,7 +250,6 @@ def plot_columns_loo_pit(tree: xr.DataTree, places: Sequence[Places] | None = No
     places: of ``places_of_columns``, where they are at hand.
     """
     from arviz_stats.base import array_stats
-    from arviz_stats.ecdf_utils import ecdf_pit
 
     real, shown = seen(tree), places_of_columns(tree) if places is None else places
     columns = shown[0].columns if shown else telling_columns(real.x, known_or_assigned(tree))
@@ -266,7 +266,7 @@ def plot_columns_loo_pit(tree: xr.DataTree, places: Sequence[Places] | None = No
             if n < LEAST:
                 axis.set_title(f"of {n} cells, too few", fontsize="small", pad=3)
                 continue
-            at, _, low, high = ecdf_pit(np.linspace(0, 1, n), BAND, 1000, rng=np.random.default_rng(0))
+            at, low, high = _band(n)
             axis.fill_between(at, low - at, high - at, color="C0", alpha=0.15, lw=0)
             above = np.arange(1, n + 1) / n - places
             axis.plot(np.concatenate([[0], places, [1]]), np.concatenate([[0], above, [0]]), color="C0", lw=1)
@@ -276,6 +276,15 @@ def plot_columns_loo_pit(tree: xr.DataTree, places: Sequence[Places] | None = No
         row[0].set_ylabel(name)
     figure.tight_layout()
     return figure
+
+
+@lru_cache(maxsize=64)
+def _band(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Places, and between what the distribution function of n uniform ones stays at all of them, BAND of times."""
+    from arviz_stats.ecdf_utils import ecdf_pit
+
+    at, _, low, high = ecdf_pit(np.linspace(0, 1, n), BAND, 1000, rng=np.random.default_rng(0))
+    return at, low, high
 
 
 @literal

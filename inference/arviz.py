@@ -11,6 +11,7 @@ import xarray as xr
 from jax import Array
 
 from .blocks import in_blocks
+from .cells import whole
 from .declare import Declared
 from .generate import draw_x, rows_like
 from .joint import drawn_row, lay_out
@@ -67,6 +68,7 @@ def to_arviz(fit: "Fit", *, seed: int = 0, prior_draws: int = PRIOR_DRAWS) -> xr
     several samples a draw where there are fewer than 4,000 draws, and log P(y = k | theta), (chain, draw, class).
     A fit without rows (streamed, or updated) has none of the groups of rows.
     """
+    seed = whole(seed, "seed", 0)
     chains, draws = fit.draws_shape
     observed = {"x": np.asarray(fit.x, dtype=np.float64)} if fit.shape.generative else {}
     if fit.shape.has_y and np.all(fit.y >= 0 if fit.shape.classes else np.isfinite(fit.y)):

@@ -112,8 +112,9 @@ def search(
     if mode is None:
         return again(least=least)
     near = [vector for vector, value in ends if value > mode.value - NEAR]
-    beside = sum(value > mode.value - BESIDE for _, value in ends) - 1 if hidden else 0
-    return replace(mode, alone=len(values) if alone else 0, beside=max(beside, 0)), near
+    others = [end for end, value in ends if value > mode.value - BESIDE] if hidden else []
+    beside = sum(not alike(end, mode.vector) for end in others)  # a climb may stop on its way to the same mode
+    return replace(mode, alone=len(values) if alone else 0, beside=beside), near
 
 
 def _times_met(values: list[float], nats: float) -> int:

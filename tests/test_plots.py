@@ -30,7 +30,6 @@ from bayeszoo.models import (
     hierarchical_regression,
     linear_regression,
     mixed_naive_bayes,
-    multinomial_naive_bayes,
     poisson_naive_bayes,
     poisson_regression,
     probabilistic_pca,
@@ -39,7 +38,7 @@ from bayeszoo.models import (
 from bayeszoo.workflow import datasets, diagram, plots
 from bayeszoo.workflow.left_out import Case
 from bayeszoo.workflow.report import report
-from bayeszoo.workflow.seen import draws_of_x, generated, known_or_assigned, seen, telling_columns
+from bayeszoo.workflow.seen import known_or_assigned, seen
 from matplotlib.figure import Figure
 from numpyro import handlers
 from sklearn.datasets import load_digits
@@ -324,29 +323,6 @@ def test_errors_bend_where_the_hypothesis_does_not():
     plt.close("all")
 
 
-def test_rows_of_a_label_are_drawn_as_generate_draws_them():
-    """One row of a label at each draw of a class-conditional whose parameters tell how frequent the label is.
-
-    x | y = k ~ Normal(10 k w, 1) and P(y = 1) = w in {0.1, 0.9}, alike: given label 1, w is 0.9 nine times in ten.
-    4,000 rows of each of two draws; shares within four standard errors: three tests, false alarms 2e-4 in all.
-    """
-    conditional = xr.Dataset(
-        {
-            "x": (("sample", "chain", "draw", "class", "feature"), np.zeros((4000, 1, 2, 2, 1))),
-            "log_label_prior": (("chain", "draw", "class"), np.log([[[0.9, 0.1], [0.1, 0.9]]])),
-        }
-    )
-    conditional["x"][:, 0, :, 1, 0] = [1.0, 9.0]
-    tree = xr.DataTree.from_dict({"class_conditional": conditional})
-    x, draw = draws_of_x(tree, 1)
-    assert np.array_equal(x[:, 0], np.where(draw == 0, 1.0, 9.0))
-    one = generated(tree, 1, 800, np.random.default_rng(0))
-    assert abs(np.mean(one == 9.0) - 0.9) < 4 * np.sqrt(0.09 / 800)
-    either, _ = draws_of_x(tree, -1)
-    assert abs(np.mean(either == 0.0) - 0.5) < 4 * np.sqrt(0.25 / 8000)
-    assert abs(np.mean(either[either > 0] == 9.0) - 0.9) < 4 * np.sqrt(0.09 / 4000)
-
-
 def test_dollars_in_names_are_dollars(tmp_path):
     """Two of them would begin and end a formula, and a formula may be none."""
     x = X.set_axis([r"cost $ \foo $", "w$3$"], axis=1)
@@ -401,28 +377,3 @@ def test_a_picture_that_a_tree_has_not_is_one_sentence(tree, point):
         with pytest.raises(DataError, match="has no labels"):
             draw(fitted(probabilistic_pca, X).to_arviz())
     plt.close("all")
-
-
-def test_generated_documents_are_as_long_as_those_of_their_label():
-    """Short ones of one label, long ones of the other; the picture by label shows as many words as were seen."""
-    rng = np.random.default_rng(0)
-    long = np.arange(80) % 2
-    x = np.array([rng.multinomial(10 + 50 * k, [0.2 + 0.4 * k, 0.3, 0.5 - 0.4 * k]) for k in long])
-    fit = fitted(multinomial_naive_bayes, x, long)
-    for k, total in ((0, 10), (1, 60)):
-        assert set(fit.generate(50, label=k).to_pandas().iloc[:, :3].sum(axis=1)) == {total}
-    tree = fit.to_arviz()
-    assert set(generated(tree, 1, 100, rng).sum(axis=1)) == {60.0}
-    for k, axis in enumerate(plots.plot_predictive_by_class(tree).axes[::3]):
-        at = next(patch for patch in axis.patches if not patch.get_fill()).get_xy()
-        width = np.diff(np.unique(at[:, 0])).max()
-        assert at[at[:, 1] > 0, 0].max() <= (10, 60)[k] + width
-    plt.close("all")
-
-
-def test_a_column_that_a_label_misses_may_tell_the_others_apart():
-    x = np.random.default_rng(0).normal(size=(90, 6))
-    codes = np.arange(90) % 3
-    x[codes == 1, 0] += 3
-    x[codes == 2, 0] = np.nan
-    assert telling_columns(x, codes)[0] == 0

@@ -91,6 +91,7 @@ def test_a_label_that_is_a_number_is_a_response_of_a_model_of_one(tmp_path):
         np.testing.assert_allclose(streamed.params[name], value, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:another mode is as high")  # of noise, half a nat lower
 def test_rows_that_do_not_compress_are_loaded_if_they_fit(tmp_path, monkeypatch):
     paths = written(tmp_path, TABLE[["w", "y"]].iloc[:60])
     mixture = partial(fixed_variance_mixture, k=2)

@@ -38,11 +38,16 @@ def draw_x(
 
 
 def rows_like(fit: "Fit", codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """For each code a row of the fit that has it, or any where none has, (codes, features); no cell is missing."""
-    table, chosen = fit.table, np.empty(len(codes), dtype=int)
+    """For each code a row of the fit that has it, or any where none has, (codes, features); no cell is missing.
+
+    A row is taken as often as its weight says. Where the rows are not at hand, those of a sample are taken.
+    """
+    table, chosen = fit.table if len(fit.x) else fit.summary.sample, np.empty(len(codes), dtype=int)
+    weights = np.ones(len(table.x)) if table.weights is None else table.weights
     for k in np.unique(codes):
-        own = np.flatnonzero(table.y == k) if fit.shape.classes else []
-        chosen[codes == k] = rng.choice(own if len(own) else len(table.x), size=np.sum(codes == k))
+        own = np.flatnonzero((table.y == k) & (weights > 0)) if fit.shape.classes else np.zeros(0, dtype=int)
+        own = own if len(own) else np.flatnonzero(weights > 0)
+        chosen[codes == k] = rng.choice(own, size=np.sum(codes == k), p=weights[own] / weights[own].sum())
     return np.where(np.isnan(table.x[chosen]), np.asarray(fit.spec.loc), table.x[chosen])
 
 

@@ -198,6 +198,8 @@ def test_other_trees_are_refused(tree):
     rows = xr.DataTree.from_dict({"observed_data": xr.Dataset({"y": ("row", np.zeros(3))})})
     with pytest.raises(DataError, match="does not say what its columns are"):
         plots.plot_response(rows)
+    with pytest.raises(DataError, match="no group observed_data"):
+        plots.plot_response_loo_pit(bare)
 
 
 @pytest.mark.parametrize("model", [softmax_regression, gaussian_naive_bayes])
@@ -350,6 +352,7 @@ def point():
 def test_a_picture_that_a_tree_has_not_is_one_sentence(tree, point):
     asked = (
         (plots.plot_response, tree, "'species' is a label, and no number; see plot_confusion"),
+        (plots.plot_response_loo_pit, tree, "'species' is a label, and no number"),
         (plots.plot_response_line, tree, "'species' is a label, and no number"),
         (plots.plot_counts, tree, "no column holds counts"),
         (plots.plot_images, tree, "columns are pixels where they are called pixel_ROW_COLUMN, not"),
@@ -370,6 +373,7 @@ def test_a_picture_that_a_tree_has_not_is_one_sentence(tree, point):
     for draw, sentence in (
         (plots.plot_predictive, "the model takes x as given, and predicts none"),
         (plots.plot_generated, "the tree has no group class_conditional"),
+        (plots.plot_columns_loo_pit, "the tree has no group class_conditional"),
     ):
         with pytest.raises(DataError, match=sentence):
             draw(given)

@@ -44,6 +44,8 @@ def test_generated_documents_are_as_long_as_those_of_their_label():
     fit = laplace(multinomial_naive_bayes, x, long, draws=100, chains=2)
     for k, total in ((0, 10), (1, 60)):
         assert set(fit.generate(50, label=k).to_pandas().iloc[:, :3].sum(axis=1)) == {total}
+    heavy = laplace(multinomial_naive_bayes, x[:4] * [[1], [1], [7], [1]], [0, 1, 0, 1], weights=[1.0, 1, 99, 1])
+    assert abs(np.mean(heavy.generate(2000, label=0).to_pandas().iloc[:, :3].sum(axis=1) == 70) - 0.99) < 0.01
     tree = fit.to_arviz()
     assert set(generated(tree, 1, 100, rng).sum(axis=1)) == {60.0}
     for k, axis in enumerate(plots.plot_predictive_by_class(tree).axes[::3]):

@@ -21,6 +21,7 @@ from ..inference.queries import log_joint, log_label_posterior, log_marginal
 from .seen import (
     by_label,
     by_weight,
+    class_conditional,
     draws_of_x,
     known_or_assigned,
     label_posterior,
@@ -220,11 +221,8 @@ class Case:
 
     @cached_property
     def loo(self) -> object:
-        """Of ``loo``, with the k of ``smoothed_weights``."""
-        found, k = loo(self.tree), self.weights[1][telling(self.tree)]
-        found.pareto_k = found.pareto_k.copy(data=k)
-        found.warning = bool(np.any(k > found.good_k))
-        return found
+        """Of ``loo``, whose k is of all that draws are weighted by: of posterior over normal, too."""
+        return loo(self.tree)
 
     @cached_property
     def label_posterior(self) -> tuple[np.ndarray, str]:
@@ -305,7 +303,7 @@ def pit_of_columns(tree: xr.DataTree, columns: np.ndarray, *, seed: int = 0) -> 
     from arviz_stats.base import array_stats
 
     rng, cells = np.random.default_rng(seed), seen(tree).x
-    used = tree["class_conditional"]["draw"]
+    used = class_conditional(tree)["draw"]
     each = one_over_weights(tree).sel(draw=used).stack(s=("chain", "draw")).transpose("row", "s").values
     some = ~np.isnan(cells).all(axis=1)
     for name, members, code in by_label(tree):

@@ -175,6 +175,7 @@ def plot_response_loo_pit(tree: xr.DataTree, pit: np.ndarray | None = None) -> "
     """
     from arviz_plots import plot_ecdf_pit
 
+    response(tree)
     pit = pit_of_response(tree) if pit is None else pit
     places = xr.DataTree.from_dict({"loo_pit": xr.Dataset({"y": ("row", pit)})})
     words = {"visuals": {"xlabel": {"text": "LOO-PIT"}}, "method": "pot_c", "backend": "matplotlib"}

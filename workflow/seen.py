@@ -109,7 +109,7 @@ def draws_of_x(tree: xr.DataTree, code: int) -> tuple[np.ndarray, np.ndarray]:
     A draw is numbered as in the stacked dims (chain, draw) of the group ``class_conditional``. Raises DataError where
     the model does not answer P(x).
     """
-    drawn = _group(tree, "class_conditional", "a model that answers P(x)")
+    drawn = class_conditional(tree)
     x = drawn["x"].stack(s=("chain", "draw")).transpose("sample", "s", "class", "feature").values
     draw = np.tile(np.arange(x.shape[1]), x.shape[0])
     flat = x.reshape(-1, *x.shape[2:])
@@ -122,7 +122,7 @@ def draws_of_x(tree: xr.DataTree, code: int) -> tuple[np.ndarray, np.ndarray]:
 
 def log_label_prior(tree: xr.DataTree) -> np.ndarray:
     """log P(y = k | theta) at the draws of ``draws_of_x``, (draws, labels)."""
-    drawn = _group(tree, "class_conditional", "a model that answers P(x)")
+    drawn = class_conditional(tree)
     return drawn["log_label_prior"].stack(s=("chain", "draw")).transpose("s", "class").values
 
 
@@ -142,6 +142,11 @@ def by_weight(weights: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarr
     Those of the largest log w_i + G_i, G_i of Gumbel's distribution (Vieira 2014).
     """
     return np.argsort(-(np.log(np.maximum(weights, 1e-300)) + rng.gumbel(size=len(weights))))[:n]
+
+
+def class_conditional(tree: xr.DataTree) -> xr.Dataset:
+    """The group of that name. Raises DataError where the model does not answer P(x)."""
+    return _group(tree, "class_conditional", "a model that answers P(x)")
 
 
 def _group(tree: xr.DataTree, name: str, of: str) -> xr.Dataset:

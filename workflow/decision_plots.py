@@ -8,7 +8,7 @@ from scipy.stats import beta
 
 from ..inference.decisions import accuracy_coverage_of
 from .figures import literal
-from .label_plots import labelled
+from .seen import labelled
 
 ERRORS = (0.05, 0.01)  # error rates that are marked
 RARE = 0.01  # tail probability below which a row is marked

@@ -12,7 +12,7 @@ from ..inference.arviz import variable_name
 from ..inference.cells import few
 from ..inference.errors import DataError
 from .figures import literal
-from .seen import generated, known_or_assigned, label_posterior, seen
+from .seen import generated, known_or_assigned, labelled, seen
 
 COLUMNS = 6  # panels of labels
 SAMPLES = 400  # labels drawn of each row's probabilities, for a picture that counts them
@@ -69,19 +69,6 @@ def plot_label_calibration(tree: xr.DataTree, probability: np.ndarray | None = N
     return shown_plot.viz["figure"].item()
 
 
-def labelled(tree: xr.DataTree, probability: np.ndarray | None) -> tuple[list[str], np.ndarray, np.ndarray, str]:
-    """The labels, and of rows whose label is known its code and P(y = k), (rows, labels); and the target's name.
-
-    Raises DataError where no label is known.
-    """
-    rows = seen(tree)
-    if not rows.labels or rows.y is None or not np.any(rows.y >= 0):
-        raise DataError("no row has a label that is known, which this picture needs.")
-    known = rows.y >= 0
-    p = label_posterior(tree) if probability is None else np.asarray(probability)
-    return rows.labels, rows.y[known].astype(int), p[known], rows.target
-
-
 def has_images(columns: Sequence[str]) -> bool:
     """Whether the columns are pixels, called pixel_ROW_COLUMN."""
     return all(PIXEL.fullmatch(column) for column in columns)
@@ -97,8 +84,9 @@ def plot_images(tree: xr.DataTree) -> Figure:
     count = len(real.labels)
     figure, axes = plt.subplots(count, 2 * IMAGES, figsize=(0.6 * 2 * IMAGES, 0.6 * count), squeeze=False)
     for k, row in enumerate(axes):
-        made, own = generated(tree, k, IMAGES, rng), real.x[codes == k][:IMAGES]
-        for axis, pixels in zip(row, [*own, *([None] * (IMAGES - len(own))), *made], strict=True):
+        halves = real.x[codes == k][:IMAGES], generated(tree, k, IMAGES, rng)
+        shown = [pixels for half in halves for pixels in (*half, *[None] * (IMAGES - len(half)))]
+        for axis, pixels in zip(row, shown, strict=True):
             axis.set_axis_off()
             if pixels is not None:
                 image = np.zeros(places.max(axis=0) + 1)

@@ -19,9 +19,8 @@ from ..inference.errors import DataError
 from ..inference.table import COUNTS
 from .check import BAND, FALSE_ALARM
 from .figures import literal
-from .label_plots import labelled
 from .left_out import LEAST, Places, pit_of_response, places_of_columns
-from .seen import COLUMNS, generated, known_or_assigned, predicted, response, seen, telling_columns
+from .seen import COLUMNS, generated, known_or_assigned, labelled, predicted, response, seen, telling_columns
 
 if TYPE_CHECKING:
     from arviz_plots import PlotCollection

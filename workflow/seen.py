@@ -69,6 +69,19 @@ def label_posterior(tree: xr.DataTree) -> np.ndarray:
     return _group(tree, "label_posterior", "a fit of rows by labels")["p"].values
 
 
+def labelled(tree: xr.DataTree, probability: np.ndarray | None) -> tuple[list[str], np.ndarray, np.ndarray, str]:
+    """The labels, and of rows whose label is known its code and P(y = k), (rows, labels); and the target's name.
+
+    Raises DataError where no label is known.
+    """
+    rows = seen(tree)
+    if not rows.labels or rows.y is None or not np.any(rows.y >= 0):
+        raise DataError("no row has a label that is known, which this picture needs.")
+    known = rows.y >= 0
+    p = label_posterior(tree) if probability is None else np.asarray(probability)
+    return rows.labels, rows.y[known].astype(int), p[known], rows.target
+
+
 def known_or_assigned(tree: xr.DataTree) -> np.ndarray:
     """Codes of the rows' labels, the most probable where none is known; 0 of a model without labels."""
     rows = seen(tree)
@@ -95,9 +108,12 @@ def telling_columns(x: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return np.argsort(-np.nanstd(centres, axis=0) / np.nanstd(x, axis=0), kind="stable")[:COLUMNS]
 
 
-def predicted(tree: xr.DataTree, group: str = "posterior_predictive") -> np.ndarray:
-    """x as a group predicts it, (draws and rows, features). Raises DataError for a model that declares no x."""
-    drawn = _group(tree, group, "a fit of rows")
+def predicted(tree: xr.DataTree) -> np.ndarray:
+    """x of the group ``posterior_predictive``, (draws and rows, features).
+
+    Raises DataError for a model that declares no x.
+    """
+    drawn = _group(tree, "posterior_predictive", "a fit of rows")
     if "x" not in drawn:
         raise DataError("the model takes x as given, and predicts none.")
     return drawn["x"].values.reshape(-1, drawn.sizes["feature"])

@@ -98,7 +98,7 @@ DAMAGES = {
     "version 99": (edit(CURRENT, '"version": 99'), f"was written in format 99, this reads {store.VERSION}"),
     "no version": (edit(CURRENT, '"edition": 1'), "is damaged (no 'version')"),
     "a list": (lambda run: (run / "fit.json").write_text("[]"), "is damaged"),
-    "other rows": (other_rows, "rows.npz holds the rows of another fit"),
+    "other rows": (other_rows, "rows.npz is not the file that was written with fit.json"),
     "half-written": (half_written, "is no run folder; make one with"),
 }
 

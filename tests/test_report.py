@@ -66,6 +66,16 @@ def test_the_page_needs_no_other_file_and_has_every_section(page):
     assert "<script" not in page
 
 
+def test_a_run_has_the_page_of_its_fit_to_the_byte(fit, page, tmp_path, monkeypatch, capsys):
+    """And it is the tree of the run's file that is read, not made again."""
+    store.save(fit, tmp_path)
+    monkeypatch.setattr("bayeszoo.inference.fit.Fit.to_arviz", lambda fit: pytest.fail("the tree is at hand"))
+    monkeypatch.setattr("sys.argv", ["bayeszoo", "report", str(tmp_path)])
+    with pytest.raises(SystemExit, match="0"):
+        main()
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == page
+
+
 def test_the_pages_numbers_are_the_fits(fit, page):
     assert f"R-hat, the largest: {fit.diagnostics['max_rhat']:.4g}" in page
     assert "Adelie: 152, Chinstrap: 68, Gentoo: 124" in page

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from ..inference.fit import Fit
 
 
-def compare(fits: Mapping[str, "Fit"]) -> pd.DataFrame:
+def compare(fits: Mapping[str, "Fit"], trees: Mapping[str, xr.DataTree] | None = None) -> pd.DataFrame:
     """Expected log predictive density of each fit by leave-one-out, differences with standard errors, stacking weights.
 
     By ArviZ's ``compare``, a row a fit, the best first. Fits with a label or response are scored on log P(y_i | x_i),
     generative ones too, so that a joint and a conditional model compare on equal terms: of a joint model, leaving row i
     out leaves out x_i and y_i, and P(y_i | x_i) follows by Bayes' rule from what is left. Fits of P(x) alone are scored
-    on log P(x_i). Raises DataError for fits of other rows, of point estimates, or of different questions.
+    on log P(x_i). trees: the fits' ``to_arviz()``, where they are at hand. Raises DataError for fits of other rows, of
+    point estimates, or of different questions.
     """
     import arviz_stats
 
@@ -47,7 +48,7 @@ def compare(fits: Mapping[str, "Fit"]) -> pd.DataFrame:
             raise DataError(f"{first} and {name} were fitted to other rows; fit them to the same table and --holdout.")
     cases = {}
     for name, fit in fits.items():
-        cases[name] = Case(fit, fit.to_arviz())
+        cases[name] = Case(fit, fit.to_arviz() if trees is None else trees[name])
         if cases[name].stands_still:
             raise DataError(
                 f"the sampler of {name} stood still at one draw, so that no row can be left out; run longer."

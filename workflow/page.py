@@ -43,6 +43,8 @@ def _cell(value: Any) -> str:
 
 def picture(figure: Any, alt: str, caption: str, heading: str = "") -> Part:
     file = io.BytesIO()
-    figure_of(figure).savefig(file, dpi=80, bbox_inches="tight", facecolor="white")
+    shown = figure_of(figure)
+    box = "tight" if shown.get_layout_engine() is None else None  # what is laid out already is drawn once, not twice
+    shown.savefig(file, dpi=80, bbox_inches=box, facecolor="white")
     plt.close("all")
     return Part(heading, image=base64.b64encode(file.getvalue()).decode(), alt=alt, caption=caption)

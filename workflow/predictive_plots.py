@@ -345,9 +345,10 @@ def _edges(values: np.ndarray, levels: Any) -> np.ndarray:
 
 def _two_histograms(axis: Axes, edges: np.ndarray, levels: Any, pair: dict[str, np.ndarray]) -> None:
     """The first filled, the second a line."""
-    for (label, values), style in zip(pair.items(), ({"alpha": 0.4}, {"histtype": "step", "color": "C1"}), strict=True):
+    for (label, values), style in zip(pair.items(), ({"fill": True, "alpha": 0.4}, {"color": "C1"}), strict=True):
         inside = np.any((values >= edges[0]) & (values <= edges[-1]))  # a density of nothing is not a number
-        axis.hist(values, edges, density=bool(inside), label=label, **style)
+        # One outline is drawn many times faster than as many bars.
+        axis.stairs(np.histogram(values, edges, density=bool(inside))[0], edges, label=label, **style)
     axis.set_yticks([])
     _name_ticks(axis.xaxis, levels)
 

@@ -34,7 +34,7 @@ def report(
     file = out or run / "report.html"
     check_file(file, force)
     keep_compiled_programs()
-    write_report(fit, None, file, store.load_origin(run))
+    write_report(fit, store.load_tree(run), file, store.load_origin(run))
     typer.echo(f"written to {file}")
 
 
@@ -93,7 +93,7 @@ def compare(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         fits = {str(run): store.load(run) for run in runs}
-        table = side_by_side(fits)
+        table = side_by_side(fits, {str(run): store.load_tree(run) for run in runs})
     typer.echo(table.to_string(float_format="{:.4g}".format))
     for message in dict.fromkeys(str(one.message) for one in caught if "areto" in str(one.message)):
         typer.echo(f"note: {' '.join(message.split())}")
@@ -146,7 +146,7 @@ def predict(
                 "--error-rate finds the cost for --reject under the fit's own label frequencies; leave out --reject "
                 "and --prior, or give --reject a cost."
             )
-        curve = _accuracy_coverage(fit, held_out)
+        curve = _accuracy_coverage(fit, run, held_out)
         reject = cost_of_error_on(curve, error=error_rate)
         kept = curve.isel(kept=curve.cost.values <= reject).isel(kept=-1)
         wrong = round(int(kept.kept) * (1 - float(kept.accuracy)))
@@ -167,12 +167,12 @@ def predict(
     typer.echo(frame.to_csv(index=False), nl=False)
 
 
-def _accuracy_coverage(fit: Any, held_out: str | None) -> Any:
+def _accuracy_coverage(fit: Any, run: Path, held_out: str | None) -> Any:
     """The curve of rows held out, or of the run's own, each left out."""
     from ..inference import accuracy_coverage
     from ..inference.decisions import accuracy_coverage_of
     from ..inference.errors import QueryError
-    from . import datasets
+    from . import datasets, store
     from .left_out import own_label_posterior
 
     if held_out is not None:
@@ -184,7 +184,7 @@ def _accuracy_coverage(fit: Any, held_out: str | None) -> Any:
             "--error-rate needs posterior draws and labelled rows in the run, to leave each out; give --held-out "
             "labelled rows that the fit has not seen."
         )
-    p, _ = own_label_posterior(fit, fit.to_arviz())
+    p, _ = own_label_posterior(fit, store.load_tree(run))
     return accuracy_coverage_of(p[known], fit.y[known])
 
 

@@ -34,11 +34,12 @@ from ..models.catalogue import CHOICES, MODELS
 from ..models.spec import Spec
 from .own import imported, read_model, source_of
 
-VERSION = 9
+VERSION = 10
 ENOUGH = 20  # held-out rows, with all their cells, for the tail of a distribution
 FUNCTIONS = {name: function for several in CHOICES.values() for name, function in several.items()}
 METHODS = {fitter.__name__: fitter for fitter in (mle, map_estimate, laplace, svi, nuts)}
-FILES = ("posterior.nc", "rows.npz", "fit.json")
+HASHED = ("posterior.nc", "rows.npz")  # whose content fit.json knows, as files of two fits are no run
+FILES = (*HASHED, "fit.json")
 SCORE = "held_out.json"
 WRITTEN = ("generated.csv", "report.html")  # beside the run's own files, by the verbs
 MODEL = "model.py"  # the file of a model of the user's own, which is run when the run is read
@@ -115,7 +116,6 @@ def save(fit: Fit, folder: str | Path, origin: Origin = WHOLE) -> xr.DataTree:
         "needs_rows": fit.needs_rows,
         "compression": fit.compression,
         "warnings": fit.warnings,
-        "parameters": _digest(fit.params),
         "notes": origin.notes,
     }
     json.dumps(record)  # what no file holds is told before anything is written
@@ -128,7 +128,7 @@ def save(fit: Fit, folder: str | Path, origin: Origin = WHOLE) -> xr.DataTree:
         others = {"numbers": origin.numbers, "held": origin.held}
         others = {name: value for name, value in others.items() if value is not None}
         np.savez(new / "rows.npz", **_arrays(fit), **others)
-        record["rows.npz"] = hashlib.sha256((new / "rows.npz").read_bytes()).hexdigest()
+        record |= {name: _digest(new / name) for name in HASHED}
         (new / "fit.json").write_text(json.dumps(record, indent=1) + "\n")
         if own is not None:
             (new / MODEL).write_text(own, encoding="utf-8")
@@ -172,12 +172,9 @@ def _summary(arrays: dict[str, np.ndarray], schema: Schema, response: bool, rows
     return Summary(schema.columns, schema.target, names, *kept, rows, None, schema.levels)
 
 
-def _digest(params: Mapping[str, np.ndarray]) -> str:
-    """Tells draws of one fit from those of any other."""
-    whole = hashlib.sha256()
-    for name in sorted(params):
-        whole.update(name.encode() + np.ascontiguousarray(params[name], dtype=np.float64).tobytes())
-    return whole.hexdigest()
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _encode(name: str, value: Any) -> Any:
@@ -233,6 +230,20 @@ def load_origin(folder: str | Path) -> Origin:
 
 def load(folder: str | Path) -> Fit:
     """Read what ``save`` wrote. Raises DataError where a file is missing, damaged or of another version."""
+    record = _record(folder)
+    with _undamaged(Path(folder)):
+        return _read(record, Path(folder))
+
+
+def load_tree(folder: str | Path) -> xr.DataTree:
+    """ArviZ's tree of a run, as its fit's ``to_arviz()`` made it. Raises DataError as ``load`` does."""
+    _record(folder)
+    with _undamaged(Path(folder)):
+        return xr.load_datatree(Path(folder) / "posterior.nc", engine="h5netcdf")
+
+
+def _record(folder: str | Path) -> dict[str, Any]:
+    """What fit.json says, of a folder whose other files are those it speaks of."""
     folder = Path(folder)
     for name in reversed(FILES):
         if not (folder / name).is_file():
@@ -243,7 +254,10 @@ def load(folder: str | Path) -> Fit:
         record = json.loads((folder / "fit.json").read_text())
         if record["version"] != VERSION:
             raise DataError(f"'{folder}' was written in format {record['version']}, this reads {VERSION}; fit again.")
-        return _read(record, folder)
+        for name in HASHED:
+            if _digest(folder / name) != record[name]:
+                raise ValueError(f"{name} is not the file that was written with fit.json")
+    return record
 
 
 @contextmanager
@@ -280,14 +294,10 @@ def _read(record: dict[str, Any], folder: Path) -> Fit:
             found = (params | derived)[name].shape[2:]
             if found != site.shape:
                 raise ValueError(f"'{name}' in posterior.nc has shape {found}, not {site.shape}")
-        if _digest(params) != record["parameters"]:
-            raise ValueError("posterior.nc holds the draws of another fit than fit.json")
         groups = tree["sample_stats"].data_vars if "sample_stats" in tree else {}
         stats = {name: value.values for name, value in groups.items()}
     with (folder / "rows.npz").open("rb") as file, np.load(file) as stored:
         arrays = dict(stored)
-    if hashlib.sha256((folder / "rows.npz").read_bytes()).hexdigest() != record["rows.npz"]:
-        raise ValueError("rows.npz holds the rows of another fit than fit.json")
     labels = None if record["labels"] is None else (Ordered if record["ordered"] else tuple)(record["labels"])
     levels = tuple(tuple(names) if isinstance(names, list) else names for names in record["levels"])
     schema = Schema(tuple(record["columns"]), record["target"], labels, levels)

@@ -80,17 +80,28 @@ print(time.perf_counter() - start)
 """
 
 
+ASK = """{setup}
+import time
+fit = nuts(gaussian_naive_bayes, *load_iris(return_X_y=True))
+for rows in (37, 41):
+    start = time.perf_counter()
+    fit.log_label_posterior(fit.x[:rows])
+    print(time.perf_counter() - start)
+"""
+BEFORE = "NumPyro, nothing kept"  # what starting cost before: traced and compiled by each process
+
 OWN = ("help", "bare Python", "command line", "fit of penguins", "report of penguins")
 
 
-def seconds(command: list[str], cache: Path) -> tuple[float, str]:
-    """Seconds of a process whose compiled programs are kept under ``cache``, and what it prints."""
+def seconds(command: list[str], cache: Path, keeps: bool = True) -> tuple[float, str]:
+    """Seconds of a process whose compiled programs are kept under ``cache``, or nowhere, and what it prints."""
     kept = {
         "XDG_CACHE_HOME": str(cache),
         "NUMBA_CACHE_DIR": str(cache / "numba"),
         "PYTENSOR_FLAGS": f"base_compiledir={cache / 'pytensor'}",
         "JAX_COMPILATION_CACHE_DIR": str(cache / "jax"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
+        "JAX_ENABLE_COMPILATION_CACHE": str(keeps),
     }
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | kept
     spent, done = timed(subprocess.run, command, env=environment, cwd=HOME, check=True, capture_output=True)
@@ -102,7 +113,8 @@ def measure(scale: str) -> list[Row]:
     scripts = {name: [sys.executable, "-c", SETUPS[name] + work] for name, work in WORK.items()}
     first: dict[str, list[float]] = {name: [] for name in (*OWN, *scripts)}
     second: dict[str, list[float]] = {name: [] for name in first}
-    again: dict[str, list[float]] = {name: [] for name in WORK}
+    again: dict[str, list[float]] = {name: [] for name in (*WORK, BEFORE)}
+    asked = []
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
             run = str(Path(folder) / "run")
@@ -121,6 +133,9 @@ def measure(scale: str) -> list[Row]:
                 twice = [sys.executable, "-c", AGAIN.format(setup=SETUPS[name], work=work)]
                 again[name].append(float(seconds(twice, Path(folder) / name)[1].split()[-1]))
                 print(f"  {name} again {again[name][-1]:.1f} s", flush=True)
+            again[BEFORE].append(seconds(scripts["NumPyro"], Path(folder) / "none", keeps=False)[0])
+            ask = [sys.executable, "-c", ASK.format(setup=SETUPS["Python"])]
+            asked.append([float(word) for word in seconds(ask, Path(folder) / "Python")[1].split()])
     one, two = ({k: statistics.median(v) for k, v in spent.items()} for spent in (first, second))
     rows = [_row("--help, s; bare Python", two["help"], two["bare Python"], "what it costs over an empty script")]
     for which, spent in (("first", one), ("second", two)):
@@ -131,6 +146,10 @@ def measure(scale: str) -> list[Row]:
         for peer in PEERS:
             rows.append(_row(f"iris posterior, first process, s; {mine} : {peer}", one[mine], one[peer], note))
             rows.append(_row(f"iris posterior, second process, s; {mine} : {peer}", two[mine], two[peer], note))
+    before, what = statistics.median(again[BEFORE]), f"iris posterior, a process, s; Python, second : {BEFORE}"
+    rows.append(_row(what, two["Python"], before, "after : before"))
+    others, some = (statistics.median(column) for column in reversed(list(zip(*asked, strict=True))))
+    rows.append(_row("label posterior of 41 rows after 37, s; of the 37", others, some, "one program serves both"))
     for peer in PEERS:
         what = f"iris posterior, again in a process, s; Python : {peer}"
         rows.append(_row(what, statistics.median(again["Python"]), statistics.median(again[peer]), ""))

@@ -81,16 +81,20 @@ def plot_images(tree: xr.DataTree) -> Figure:
     if not has_images(real.columns):
         raise DataError(f"columns are pixels where they are called pixel_ROW_COLUMN, not {few(tuple(real.columns))}.")
     places = np.array([[int(n) for n in PIXEL.fullmatch(column).groups()] for column in real.columns])
-    count = len(real.labels)
-    figure, axes = plt.subplots(count, 2 * IMAGES, figsize=(0.6 * 2 * IMAGES, 0.6 * count), squeeze=False)
-    for k, row in enumerate(axes):
-        halves = real.x[codes == k][:IMAGES], generated(tree, k, IMAGES, rng)
-        shown = [pixels for half in halves for pixels in (*half, *[None] * (IMAGES - len(half)))]
-        for axis, pixels in zip(row, shown, strict=True):
-            axis.set_axis_off()
-            if pixels is not None:
-                image = np.zeros(places.max(axis=0) + 1)
-                image[places[:, 0], places[:, 1]] = pixels
-                axis.imshow(image, cmap="gray_r", vmin=np.nanmin(real.x), vmax=np.nanmax(real.x))
-    figure.suptitle("real | generated", fontsize="small")
+    # One picture of them all: an axis for each image would take a hundred times as long to draw.
+    height, width = places.max(axis=0) + 2
+    mosaic = np.full((len(real.labels), height, 2 * IMAGES + 1, width), np.nan)
+    for k in range(len(real.labels)):
+        for first, half in ((0, real.x[codes == k][:IMAGES]), (IMAGES + 1, generated(tree, k, IMAGES, rng))):
+            for i, pixels in enumerate(half, first):
+                mosaic[k, :-1, i, :-1] = 0
+                mosaic[k, places[:, 0], i, places[:, 1]] = pixels
+    figure, axis = plt.subplots(figsize=(0.6 * (2 * IMAGES + 1), 0.6 * len(real.labels)))
+    axis.imshow(
+        mosaic.reshape(len(real.labels) * height, -1), cmap="gray_r", vmin=np.nanmin(real.x), vmax=np.nanmax(real.x)
+    )
+    axis.set_yticks((np.arange(len(real.labels)) + 0.5) * height - 1, real.labels)
+    axis.set_xticks((np.array([0.5, 1.5]) * IMAGES + [0, 1]) * width - 1, ["real", "generated"])
+    axis.tick_params(length=0)
+    axis.spines[:].set_visible(False)
     return figure

@@ -5,14 +5,13 @@
 
 from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
 from ..inference.arviz import variable_name
 from ..inference.errors import DataError
-from .figures import literal
+from .figures import literal, panels_in_rows
 
 if TYPE_CHECKING:
     from arviz_plots import PlotCollection, PlotMatrix
@@ -32,12 +31,8 @@ def plot_forest(tree: xr.DataTree) -> Figure:
         columns = value.feature.values if "feature" in value.dims else [None]
         panels += [(name, c, value if c is None else value.sel(feature=c)) for c in columns]
     shown = panels[:PANELS]
-    width = min(5, len(shown))
-    height = -(-len(shown) // width)
-    figure, axes = plt.subplots(height, width, figsize=(3 * width, 1.6 * height + 0.6), squeeze=False)
-    for axis in axes.ravel()[len(shown) :]:
-        axis.set_axis_off()
-    for axis, (name, column, value) in zip(axes.ravel(), shown, strict=False):
+    figure, axes = panels_in_rows(len(shown), 5, (3, 1.9))
+    for axis, (name, column, value) in zip(axes, shown, strict=True):
         flat = value.stack(sample=("chain", "draw")).transpose(..., "sample")
         rows = flat.values.reshape(-1, flat.sizes["sample"])
         low, lower, mid, upper, high = np.quantile(rows, [0.05, 0.25, 0.5, 0.75, 0.95], axis=1)

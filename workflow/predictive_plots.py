@@ -18,7 +18,7 @@ from ..inference.cells import few
 from ..inference.errors import DataError
 from ..inference.table import COUNTS
 from .check import BAND, FALSE_ALARM
-from .figures import literal
+from .figures import literal, panels, panels_in_rows
 from .left_out import LEAST, Places, pit_of_response, places_of_columns
 from .seen import COLUMNS, generated, known_or_assigned, labelled, predicted, response, seen, telling_columns
 
@@ -43,18 +43,14 @@ def plot_prior_predictive(tree: xr.DataTree) -> Figure:
     else:
         y = np.where(real.y < 0, np.nan, real.y) if real.labels else real.y
         pairs = [(real.target, tuple(real.labels) or None, y, drawn["y"].values.ravel())]
-    width = min(len(pairs), 3)
-    height = -(-len(pairs) // width)
-    figure, axes = plt.subplots(height, width, figsize=(3.4 * width, 2.2 * height), squeeze=False)
-    for axis in axes.ravel()[len(pairs) :]:
-        axis.set_axis_off()
-    for axis, (name, levels, data, prior) in zip(axes.ravel(), pairs, strict=False):
+    figure, axes = panels_in_rows(len(pairs), 3, (3.4, 2.2))
+    for axis, (name, levels, data, prior) in zip(axes, pairs, strict=True):
         data, prior = data[~np.isnan(data)], prior[np.isfinite(prior)]
         low, high = np.quantile(prior, [0.01, 0.99])
         edges = _edges(np.append(data, [low, high]), levels)
         _two_histograms(axis, edges, levels, {"data": data, "prior predictive": prior})
         axis.set_xlabel(name)
-    axes[0, 0].legend(fontsize="small")
+    axes[0].legend(fontsize="small")
     figure.tight_layout()
     return figure
 
@@ -72,7 +68,7 @@ def plot_predictive_by_class(tree: xr.DataTree) -> Figure:
     columns = telling_columns(real.x, codes)
     classes = len(real.labels)
     size = (3 * len(columns), 1.7 * classes + 0.5)
-    figure, axes = plt.subplots(classes, len(columns), figsize=size, sharex="col", squeeze=False)
+    figure, axes = panels(classes, len(columns), size, sharex="col")
     for k, label in enumerate(real.labels):
         x = generated(tree, k, SHOWN, rng)
         for axis, j in zip(axes[k], columns, strict=True):
@@ -92,16 +88,12 @@ def plot_predictive(tree: xr.DataTree) -> Figure:
     """Real rows (filled) against the posterior predictive P(x | D) (line), a panel a column."""
     real, drawn = seen(tree), predicted(tree)
     shown = list(enumerate(real.columns))[: 2 * COLUMNS]
-    width = min(len(shown), COLUMNS)
-    height = -(-len(shown) // width)
-    figure, axes = plt.subplots(height, width, figsize=(3 * width, 2 * height), squeeze=False)
-    for axis in axes.ravel()[len(shown) :]:
-        axis.set_axis_off()
-    for axis, (j, name) in zip(axes.ravel(), shown, strict=False):
+    figure, axes = panels_in_rows(len(shown), COLUMNS, (3, 2))
+    for axis, (j, name) in zip(axes, shown, strict=True):
         x, levels = real.x[~np.isnan(real.x[:, j]), j], real.levels[j]
         _two_histograms(axis, _edges(x, levels), levels, {"real": x, "predictive": drawn[:, j]})
         axis.set_xlabel(name)
-    axes[0, 0].legend(fontsize="small")
+    axes[0].legend(fontsize="small")
     figure.tight_layout()
     return figure
 
@@ -219,7 +211,7 @@ def plot_response_errors(tree: xr.DataTree, errors: np.ndarray | None = None) ->
         # The statistic of a chi-square test that all means are 0, less what is expected of as many.
         found.append((np.sum(count[there] * mean**2) - there.sum(), j, at, mean, 2 / np.sqrt(count[there])))
     found = sorted(found, key=lambda one: -one[0])[:COLUMNS]
-    figure, axes = plt.subplots(1, len(found), figsize=(3.2 * len(found), 2.8), sharey=True, squeeze=False)
+    figure, axes = panels(1, len(found), (3.2 * len(found), 2.8), sharey=True)
     rng = np.random.default_rng(0)
     for axis, (_, j, at, mean, two) in zip(axes[0], found, strict=True):
         levels = real.levels[j]
@@ -254,7 +246,7 @@ def plot_columns_loo_pit(tree: xr.DataTree, places: Sequence[Places] | None = No
     real, shown = seen(tree), places_of_columns(tree) if places is None else places
     columns = shown[0].columns if shown else telling_columns(real.x, known_or_assigned(tree))
     size = (3 * len(columns), 1.7 * max(len(shown), 1) + 0.5)
-    figure, axes = plt.subplots(max(len(shown), 1), len(columns), figsize=size, sharex=True, squeeze=False)
+    figure, axes = panels(max(len(shown), 1), len(columns), size, sharex=True)
     for axis, j in zip(axes[-1], columns, strict=True):
         axis.set_xlabel(real.columns[j])
     for row, (name, pit, _) in zip(axes, shown, strict=False):
@@ -316,7 +308,7 @@ def plot_generated(tree: xr.DataTree, n: int = 200) -> Figure:
         raise DataError("the model has no labels to generate rows of; plot_predictive shows all rows.")
     columns = telling_columns(real.x, codes)[:2]
     size = (3.6 * len(real.labels), 3.6)
-    figure, axes = plt.subplots(1, len(real.labels), figsize=size, sharex=True, sharey=True, squeeze=False)
+    figure, axes = panels(1, len(real.labels), size, sharex=True, sharey=True)
     rng = np.random.default_rng(0)
     for k, (label, axis) in enumerate(zip(real.labels, axes[0], strict=True)):
         for rows, style in (

@@ -89,7 +89,7 @@ class Recorder:
 
 
 def pytest_configure(config):
-    if config.option.markexpr == "not long":
+    if "not long" in config.option.markexpr:
         # Most programs of these tests run once, on few rows: compiling them takes longer than running them without
         # optimisation. JAX reads this when it compiles first.
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {UNOPTIMISED}"

@@ -21,6 +21,7 @@ def fits():
     return {m.__name__: nuts(m, IRIS.data, SPECIES) for m in (gaussian_naive_bayes, softmax_regression)}
 
 
+@pytest.mark.slow
 def test_summary_names_classes_and_columns(fits):
     summary = az.summary(fits["gaussian_naive_bayes"].to_arviz())
     assert "mu[setosa, petal width (cm)]" in summary.index
@@ -36,6 +37,7 @@ def test_loo_costs_about_the_number_of_parameters(fits):
     assert 26 / 2 < joint.sum() - elpd < 26 * 2  # 26 free parameters (Vehtari, Gelman and Gabry 2017)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plot", [az.plot_trace_dist, az.plot_rank, az.plot_forest])
 def test_arviz_plots_of_parameters(fits, plot):
     for fit in fits.values():
@@ -48,6 +50,7 @@ def test_arviz_plots_the_posterior_predictive(fits):
     plt.close("all")
 
 
+@pytest.mark.slow
 def test_arviz_compares_two_regressions_of_one_response():
     """The response is linear in the columns: the line beats the level alone by more than two standard errors."""
     x, y = IRIS.data.iloc[:, :3], IRIS.data.iloc[:, 3]
@@ -58,6 +61,7 @@ def test_arviz_compares_two_regressions_of_one_response():
     assert table.loc["shuffled", "elpd_diff"] < -2 * table.loc["shuffled", "dse"]
 
 
+@pytest.mark.slow
 def test_posterior_predictive_has_the_datas_shape(fits):
     tree = fits["gaussian_naive_bayes"].to_arviz()
     assert tree["posterior_predictive"]["x"].shape == (4, 500, 150, 4)  # of 2.4 million numbers every second draw
@@ -100,6 +104,7 @@ def csv(path, **columns):
     return path
 
 
+@pytest.mark.slow
 def test_what_a_csv_file_brings(capsys, monkeypatch, tmp_path):
     numbers = np.random.default_rng(0).normal(size=40)
     kind = np.where(np.arange(40) % 2, "kind", "other")
@@ -163,6 +168,7 @@ def test_labels_of_the_command_line(capsys, monkeypatch, tmp_path):
             assert (code, len(said.out.splitlines())) == (0, 3)
 
 
+@pytest.mark.slow
 def test_a_damaged_run_is_one_sentence(fits, capsys, monkeypatch, tmp_path):
     fit = fits["gaussian_naive_bayes"]
     store.save(mle(linear_regression, IRIS.data, IRIS.target.astype(float)), tmp_path / "other")
@@ -193,6 +199,7 @@ def test_a_damaged_run_is_one_sentence(fits, capsys, monkeypatch, tmp_path):
         assert "fit again" in said.err or "no run folder" in said.err
 
 
+@pytest.mark.slow
 def test_pictures_of_an_earlier_fit_do_not_stay(capsys, monkeypatch, tmp_path):
     words = ("fit", "softmax_regression", "iris", "--target", "target", "--no-report", "--force", "--out", tmp_path)
     run(capsys, monkeypatch, *words, "--by", "laplace")
@@ -202,6 +209,7 @@ def test_pictures_of_an_earlier_fit_do_not_stay(capsys, monkeypatch, tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {"fit.json", "posterior.nc", "rows.npz", "held_out.json", "plots"}
 
 
+@pytest.mark.slow
 def test_an_interrupted_save_leaves_the_earlier_run(fits, tmp_path, monkeypatch):
     fit = fits["gaussian_naive_bayes"]
     store.save(fit, tmp_path)
@@ -216,6 +224,7 @@ def test_an_interrupted_save_leaves_the_earlier_run(fits, tmp_path, monkeypatch)
     assert {p.name for p in tmp_path.iterdir()} == {"fit.json", "posterior.nc", "rows.npz"}
 
 
+@pytest.mark.slow
 def test_every_dim_of_the_tree_has_a_coordinate(fits):
     for fit in fits.values():
         for group in fit.to_arviz().subtree:

@@ -121,6 +121,7 @@ def test_a_file_that_has_changed_since_is_not_read_as_the_same(tmp_path, kind):
     assert map_estimate(logistic_regression, file, target="y").summary.rows == 600
 
 
+@pytest.mark.slow
 def test_the_first_block_of_a_csv_does_not_say_what_a_column_holds(tmp_path):
     """Of 100,000 rows the last ones tell: a decimal, a label after numbers, a label and a name after empty cells."""
     rng, n = np.random.default_rng(0), 100_000

@@ -103,6 +103,7 @@ DAMAGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_run_is_one_sentence_to_every_verb_and_stays_as_it_is(runs, tmp_path, ask, damage):
     harm, sentence = DAMAGES[damage]
@@ -213,6 +214,7 @@ def test_runs_of_the_same_rows_are_compared(runs, tmp_path, ask):
     assert "both.png' is there already" in said.err
 
 
+@pytest.mark.slow
 def test_models_of_other_columns_do_not_compare_on_p_of_x():
     fits = {name: laplace(fixed_variance_mixture, X[list(name)], draws=50) for name in ("ab", "a")}
     with pytest.raises(DataError, match=r"ab and a are scored on log P\(x\), and 'b' is a column of one of them only"):
@@ -246,6 +248,7 @@ def test_a_place_that_cannot_be_written_to_is_said_before_the_work(runs, tmp_pat
     assert contents(tmp_path) == {}
 
 
+@pytest.mark.slow
 def test_rows_that_miss_a_value_are_dropped_on_request(tmp_path, ask):
     """For a model without P(x); the joint model is fitted to the same rows, so that the two compare."""
     words = ("penguins", "--target", "species", "--by", "laplace", "--no-plots", "--no-report")
@@ -264,6 +267,7 @@ def test_rows_that_miss_a_value_are_dropped_on_request(tmp_path, ask):
     assert ask("compare", tmp_path / "c", tmp_path / "j")[0] == 0
 
 
+@pytest.mark.slow
 def test_names_that_only_held_out_rows_have_are_left_out_of_the_score(tmp_path, ask):
     table = X.assign(kind=KIND, colour=np.where(np.arange(40) % 3, "red", "blue"))
     held = np.sort(np.random.default_rng(0).permutation(40)[:8])  # as the verb chooses them
@@ -276,6 +280,7 @@ def test_names_that_only_held_out_rows_have_are_left_out_of_the_score(tmp_path, 
     assert "held-out 7 rows" in said.out
 
 
+@pytest.mark.slow
 def test_a_report_of_a_point_says_which_sections_need_draws(runs, tmp_path, ask):
     code, said = ask("report", runs / "point", "--out", tmp_path / "page.html")
     assert code == 0, said.err
@@ -290,6 +295,7 @@ def test_a_report_of_a_point_says_which_sections_need_draws(runs, tmp_path, ask)
         assert words in page
 
 
+@pytest.mark.slow
 def test_pictures_of_a_calibration_are_replaced_by_force_only(tmp_path, ask):
     (tmp_path / "laplace.png").write_bytes(b"mine")
     words = ("check", "linear_regression", "--by", "laplace", "--simulations", "20", "--rows", "10", "--out", tmp_path)
@@ -302,6 +308,7 @@ def test_pictures_of_a_calibration_are_replaced_by_force_only(tmp_path, ask):
     assert (tmp_path / "laplace.png").read_bytes() != b"mine"
 
 
+@pytest.mark.slow
 def test_what_a_csv_holds_keeps_its_kind(tmp_path, ask):
     """None is a name, whole numbers with one missing are whole labels, and what was made of columns is said."""
     rng = np.random.default_rng(0)

@@ -31,6 +31,7 @@ def fitted(model):
     return mle(model, X, SPECIES) if model is gaussian_naive_bayes else mle(model, X[:, :3], X[:, 3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "ask"), QUESTIONS.values(), ids=QUESTIONS)
 def test_37_and_then_41_rows_compile_once(model, ask, compilations):
     fit = fitted(model)
@@ -49,6 +50,7 @@ def test_a_row_is_answered_alike_in_any_table():
     np.testing.assert_allclose(fit.log_joint(long), np.resize(short, (len(long), 3)), rtol=1e-13)
 
 
+@pytest.mark.slow
 def test_an_accelerator_answers_of_wider_blocks(monkeypatch):
     """As JAX's backend decides: 4,096 rows at a time where it is the CPU, else 262,144."""
     fit, seen = laplace(gaussian_naive_bayes, X, SPECIES, draws=10), []

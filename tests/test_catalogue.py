@@ -13,6 +13,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "zoo.md"
 KNOWN = json.loads(PROOFS.read_text())
 
 
+@pytest.mark.slow
 def test_the_page_is_up_to_date():
     assert PAGE.read_text(encoding="utf-8") == page(), f"run {REMADE} --page"
 

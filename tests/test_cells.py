@@ -26,6 +26,7 @@ def with_cell(table, column, value):
     return bad
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [-1, 1.5])
 def test_counts_but_for_one_cell_are_numbers_which_is_said(value):
     with pytest.warns(FitWarning, match=rf"'visits' is taken for numbers, as row r7 is {value}; all but 1 of 60 "):

@@ -30,6 +30,7 @@ X = pd.DataFrame(RNG.normal(size=(N, 2)) + 1.2 * (Y == "on").to_numpy()[:, None]
 PEERS = {"joint": laplace(gaussian_naive_bayes, X, Y), "conditional": laplace(softmax_regression, X, Y)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [gaussian_naive_bayes, softmax_regression])
 def test_a_row_that_is_left_out_is_as_if_it_had_not_been_fitted(model):
     """log P(y_i | x_i) and log P(x_i) by 40 fits without row i, against one fit reweighted: 0.03 nats, 4,000 draws."""
@@ -51,6 +52,7 @@ def test_a_row_that_is_left_out_is_as_if_it_had_not_been_fitted(model):
     assert found.elpd == pytest.approx(found.elpd_i.values.sum())
 
 
+@pytest.mark.slow
 def test_models_that_declare_x_and_that_do_not_are_on_equal_terms():
     table = compare({**PEERS, "wide": laplace(quadratic_discriminant, X, Y)})
     assert set(table.index) == {"joint", "conditional", "wide"}
@@ -59,6 +61,7 @@ def test_models_that_declare_x_and_that_do_not_are_on_equal_terms():
     assert table["elpd"].min() > N * np.log(0.4)  # better than a coin, all of them: log P(y | x), not log P(x, y)
 
 
+@pytest.mark.slow
 def test_a_sampler_that_stood_still_is_said():
     """Many draws are one and the same: what is left out has no tail."""
     line = nuts(linear_regression, X[["u"]], X["v"], draws=500, chains=2)
@@ -74,6 +77,7 @@ def test_a_sampler_that_stood_still_is_said():
         compare({"line": line, "still": still})
 
 
+@pytest.mark.slow
 def test_what_cannot_be_compared_is_said():
     joint = PEERS["joint"]
     with pytest.raises(DataError, match="compare takes two fits or more, got 1"):
@@ -86,6 +90,7 @@ def test_what_cannot_be_compared_is_said():
         compare({"joint": joint, "line": laplace(linear_regression, X, pd.Series(RNG.normal(size=N), name="state"))})
 
 
+@pytest.mark.slow
 def test_a_row_of_which_nothing_was_seen_moves_nothing():
     """Neither its label nor a cell: its likelihood is 1 at any draw, and the others' places and elpd are as without."""
     x = pd.DataFrame(
@@ -106,6 +111,7 @@ def test_a_row_of_which_nothing_was_seen_moves_nothing():
     assert loo(tree).n_data_points == 39
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fitter", "off"), [(laplace, 4.0), (svi, -1.0)])
 def test_a_normal_in_place_of_the_posterior_leaves_rows_out_as_the_posterior_does(fitter, off):
     """Of softmax on iris, where nuts' elpd tells to 0.3 nats. Laplace's draws, taken for the posterior's, are 7 off."""
@@ -120,6 +126,7 @@ def test_a_normal_in_place_of_the_posterior_leaves_rows_out_as_the_posterior_doe
     assert np.abs(np.subtract(*p)).max() < 0.1
 
 
+@pytest.mark.slow
 def test_a_row_is_told_by_how_far_it_moves_the_posterior_and_not_by_the_normal_in_its_place():
     """Of counts that are as the model says no row moves it, though a normal is some way off; one odd count does.
 

@@ -43,6 +43,7 @@ def spread(fit):
     return {name: value.std(axis=(0, 1)).max() for name, value in fit.params.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the posterior is far from a normal")  # of a network it is
 @pytest.mark.parametrize("case", CASES)
 def test_draws_that_were_renamed_come_back(case):
@@ -61,6 +62,7 @@ def test_what_the_data_name_is_left_alone():
     assert match_components(fit) is fit
 
 
+@pytest.mark.slow
 def test_chains_that_name_lines_differently_agree_after_all():
     fit = nuts(mixture_of_regressions, LINE, TWO_LINES, draws=500)
     assert fit.diagnostics["max_rhat_raw"] > 1.1 > 1.02 > fit.diagnostics["max_rhat"]

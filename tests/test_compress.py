@@ -186,6 +186,7 @@ def test_the_likelihood_is_that_of_all_rows(model, x, y, rows, kind):
     np.testing.assert_allclose(a - constant, b, rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "most"), [(multinomial_naive_bayes, 2), (mixed_naive_bayes, 2 * 6), (categorical_naive_bayes, 2 * 64)]
 )
@@ -210,6 +211,7 @@ def test_columns_of_other_kinds_compress(model, most):
     np.testing.assert_allclose(gaps - gaps[0], 0, atol=1e-9 * np.abs(values).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["naive Bayes, missing features", "regression", "counts, few different rows"])
 def test_the_mode_is_that_of_all_rows(case):
     model, x, y, *_ = CASES[case]
@@ -233,6 +235,7 @@ def test_rows_that_the_likelihood_tells_apart_stay(model, x, y, why):
     assert why in fit.compression
 
 
+@pytest.mark.slow
 def test_the_posterior_is_that_of_all_rows():
     """Means of 5 parameters within 5 Monte Carlo errors of each other (false-alarm rate 3e-6)."""
     few, every = (nuts(linear_regression, X.iloc[:, :3], WIDTH, compress=compress) for compress in (True, False))
@@ -297,6 +300,7 @@ def test_collinear_columns_have_sigma_points():
     np.testing.assert_allclose(np.cov(points.T, aweights=w, ddof=0), np.cov(z.T, ddof=0), atol=1e-12)
 
 
+@pytest.mark.slow
 def test_any_likelihood_of_few_features_is_compressed():
     """A cubic in two columns has no moments that would do, nor have bits in 12 columns in later versions of NumPyro."""
     rng = np.random.default_rng(0)
@@ -312,6 +316,7 @@ def test_any_likelihood_of_few_features_is_compressed():
             np.testing.assert_allclose(few.params[name], value, rtol=1e-5, atol=1e-6 * np.abs(value).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("hypothesis", "columns", "most"), [(spline, 2, 2_000), (gaussian_process, 1, 1_000)])
 def test_a_hypothesis_linear_in_its_parameters_is_compressed(hypothesis, columns, most):
     """Smooth functions of a column, whose products are some 200: few rows have the posterior of 20,000."""

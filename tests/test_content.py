@@ -274,6 +274,7 @@ def test_sites_and_lists_of_classes_are_no_difference(monkeypatch):
     assert content(model) != before
 
 
+@pytest.mark.slow
 def test_a_prior_of_ones_own_that_is_bound_anew():
     x, y = np.zeros((400, 1)), 1 + np.random.default_rng(0).normal(size=400)
 

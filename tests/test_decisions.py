@@ -73,6 +73,7 @@ def test_unsure_rows_are_rejected():
         reject(POINT, NEW, cost=1.2)
 
 
+@pytest.mark.slow
 def test_a_cost_holds_its_error_rate():
     cost = cost_of_error(POINT, NEW, TRUTH, error=0.05)
     answer = reject(POINT, NEW, cost=cost)
@@ -103,6 +104,7 @@ def test_one_wrong_row_is_just_its_share(rows, error):
     assert cost_of_error_on(curve, error=error) == pytest.approx(0.49)
 
 
+@pytest.mark.slow
 def test_uncertainty_adds_up_and_ends_with_the_rows():
     answer = label_uncertainty(FIT, NEW)
     np.testing.assert_allclose(answer["total"], answer["aleatoric"] + answer["epistemic"], atol=1e-9)
@@ -161,6 +163,7 @@ def test_tails_of_held_out_rows_are_uniform():
     assert stats.kstest(own, "uniform").pvalue > 1e-4
 
 
+@pytest.mark.slow
 def test_an_outlier_has_a_small_tail_with_what_was_seen_of_it():
     x, y = X.assign(weight=RNG.normal(size=400)), Y
     fit = mle(gaussian_naive_bayes, x, y)

@@ -38,6 +38,7 @@ def free_port() -> int:
         return listening.getsockname()[1]
 
 
+@pytest.mark.slow
 def test_two_devices_and_two_processes_answer_as_one_device_does():
     """To 1e-10 for densities, gradients and modes: what the order of a sum of 301 terms may change is 1e-13.
 

@@ -58,6 +58,7 @@ def test_a_class_that_is_written_anew(monkeypatch):
     assert fitted(below) == LESS_5
 
 
+@pytest.mark.slow
 def test_a_module_that_is_edited_and_read_again(monkeypatch, tmp_path):
     def write(by):
         (tmp_path / "edited_module.py").write_text(f"def shifted(value):\n    return value + {by}\nBY = {by}\n")
@@ -92,6 +93,7 @@ class Slotted:
     scale: float
 
 
+@pytest.mark.slow
 def test_what_is_held_in_slots_deques_indices_and_function_attributes():
     slotted, row, series = Slotted(100.0), deque([100.0]), pd.Series([100.0, 0.01], index=["wide", "narrow"])
 
@@ -154,6 +156,7 @@ def hinge(x, spec, outputs, loc=0.0, scale=1.0):
     return sample("b", dist.Normal(0, 10)) + sample("w", dist.Normal(0, 10)) * jnp.maximum(x[:, 0] - KNOT, 0)
 
 
+@pytest.mark.slow
 def test_what_a_bound_hypothesis_reads(monkeypatch):
     """Programs that are compiled go on with the old value, so that none may be compiled with the new one."""
     model = partial(linear_regression, hypothesis=hinge)
@@ -192,6 +195,7 @@ def test_a_bound_object_may_keep_what_it_works_out():
 MEMO, TIMES = {}, [0]
 
 
+@pytest.mark.slow
 def test_a_model_may_note_what_it_works_out():
     """A memo, a count of its own runs, and an attribute; an edit of the memo is one all the same."""
 

@@ -87,6 +87,7 @@ def table_of(name):
     return x, y
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["map", *LONG])
 @pytest.mark.parametrize("name", ZOO)
 def test_it_is_fitted_asked_and_generates(name, by):

@@ -61,6 +61,7 @@ PAIRS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("case", "by"), PAIRS)
 def test_every_fit_answers_for_every_model(case, by):
     model, x, y = CASES[case]
@@ -79,6 +80,7 @@ def test_every_fit_answers_for_every_model(case, by):
         np.testing.assert_allclose(other_way.transpose(*joint.dims), joint, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_a_hidden_layer_bends_where_a_line_cannot():
     """y = |x| + noise of sd 0.1: the line leaves 0.29, the least a line can leave of |x| on [-1, 1]."""
     x = np.linspace(-1, 1, 200)[:, None]

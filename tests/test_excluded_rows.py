@@ -18,6 +18,7 @@ def exposed(x, y=None):
     sample("y", dist.Poisson(sample("a", dist.HalfNormal(2.0)) * x[:, 0]), obs=y)
 
 
+@pytest.mark.slow
 def test_a_hit_without_exposure():
     x = RNG.integers(1, 4, size=(ROWS, 1)).astype(float)
     y = RNG.poisson(2 * x[:, 0]).astype(float)
@@ -29,6 +30,7 @@ def test_a_hit_without_exposure():
             map_estimate(exposed, x, y, compress=compress)
 
 
+@pytest.mark.slow
 def test_words_of_another_number():
     """Two rows, of eleven words and of nine, among rows of ten: their mean is ten."""
 
@@ -58,6 +60,7 @@ class Ruled(dist.CategoricalProbs):
         return super().log_prob(value) + jnp.log(1.0 * self.ok)
 
 
+@pytest.mark.slow
 def test_a_rule_of_the_label_prior():
     def model(x, y=None):
         p = sample("p", dist.Dirichlet(jnp.ones(2)))
@@ -76,6 +79,7 @@ def test_a_rule_of_the_label_prior():
         map_estimate(model, x, y)
 
 
+@pytest.mark.slow
 def test_new_rows_are_looked_at_before_they_are_left_behind():
     bits = (RNG.random((ROWS, 3)) < 0.4).astype(float)
     counts, label = RNG.poisson(3, size=(ROWS, 3)).astype(float), RNG.integers(2, size=ROWS)

@@ -70,6 +70,7 @@ def test_separable_labels_have_no_maximum(y):
     assert np.isfinite(map_estimate(softmax_regression, IRIS.data, y).diagnostics["log_density"])
 
 
+@pytest.mark.slow
 def test_a_label_that_one_column_gives_away_has_no_maximum_with_many_parameters():
     rng = np.random.default_rng(2)
     x = rng.normal(size=(1500, 140))
@@ -80,6 +81,7 @@ def test_a_label_that_one_column_gives_away_has_no_maximum_with_many_parameters(
         mle(softmax_regression, x, y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "k", "sigma"),
     [
@@ -109,6 +111,7 @@ def test_mixture_is_k_means_as_sigma_goes_to_zero():
     np.testing.assert_array_equal(fit.assign(IRIS.data).values, pairs[peer.labels_])
 
 
+@pytest.mark.slow
 def test_linear_regression_with_fixed_sigma_is_conjugate():
     """Means within 5 and sds within 5 Monte Carlo errors of each of 5 parameters.
 
@@ -134,6 +137,7 @@ def test_linear_regression_with_fixed_sigma_is_conjugate():
         assert np.all(np.abs(draws.std(0) - sd) < 5 * sd / np.sqrt(2 * ess))
 
 
+@pytest.mark.slow
 def test_a_bad_posterior_warns_with_the_result():
     """A funnel (Neal 2003): the mode is no guide to it."""
 
@@ -150,6 +154,7 @@ def test_a_bad_posterior_warns_with_the_result():
     assert f"{diverged:.0f} of 4000 draws diverged: reparametrise the model" in fit.warnings[-1]
 
 
+@pytest.mark.slow
 def test_a_higher_rate_of_acceptance_takes_shorter_steps():
     usual, careful = (nuts(gaussian_naive_bayes, IRIS.data, SPECIES, target_accept=rate) for rate in (0.8, 0.95))
     rates = [float(fit.sample_stats["acceptance_rate"].mean()) for fit in (usual, careful)]
@@ -161,6 +166,7 @@ def test_a_higher_rate_of_acceptance_takes_shorter_steps():
             nuts(gaussian_naive_bayes, IRIS.data, SPECIES, target_accept=rate)
 
 
+@pytest.mark.slow
 def test_nuts_without_a_usable_mode_says_so():
     """A centred hierarchy: its density has no maximum, since it grows without bound as the scale goes to 0."""
 
@@ -187,6 +193,7 @@ def test_rows_that_see_each_other_are_refused():
         mle(centred, IRIS.data, IRIS.target.astype(float))
 
 
+@pytest.mark.slow
 def test_half_of_the_labels_do_nearly_as_well_as_all():
     """Means from half-hidden labels within 5 posterior sds of those from all labels, 12 of them (false alarms 7e-6)."""
     some = SPECIES.astype(object).copy()
@@ -262,6 +269,7 @@ def test_a_column_that_is_a_copy_but_for_rounding_has_no_part_of_its_own(offset)
 SPANS = [(1.7e9, 2.6e6), (1.7e15, 1e6), (1.7e18, 1e9), (1.7e18, 3.6e12)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("offset", "span"), SPANS)
 def test_mle_by_dates_in_their_own_unit_is_least_squares(offset, span):
     """Seconds and nanoseconds since 1970: of what offset and slope have alone, they have 1e-6 to 1e-20 together."""
@@ -287,6 +295,7 @@ def test_mle_by_dates_in_their_own_unit_is_least_squares(offset, span):
     assert mle(logistic, t[:, None], label).diagnostics["log_density"] == pytest.approx(np.log(p).sum(), abs=0.01)
 
 
+@pytest.mark.slow
 def test_hidden_labels_far_from_the_origin():
     """The likelihood does not change when a column is moved by 1e6, but for rounding (1e-10 of a column's width)."""
     rng = np.random.default_rng(2)
@@ -297,6 +306,7 @@ def test_hidden_labels_far_from_the_origin():
     assert far == pytest.approx(near, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_normal_that_is_far_from_the_posterior_says_so():
     """The scale of three groups has a funnel, to which Laplace's normal is no guide; a line's posterior is near one."""
     birds = datasets.load("penguins").dropna()

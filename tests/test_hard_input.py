@@ -60,6 +60,7 @@ def test_integer_labels_of_a_fixed_number_of_classes_are_the_classes():
     assert fit.posterior()["p"].values[0, 0, 1] < 1e-6 < fit.posterior()["p"].values[0, 0, 2]
 
 
+@pytest.mark.slow
 def test_extra_components_get_names_of_their_own():
     fit = map_estimate(partial(fixed_variance_mixture, k=4), FRAME, np.where(CODES, "one", "two"))
     assert fit.schema.labels == ("one", "two", "0", "1")
@@ -100,6 +101,7 @@ def test_a_flat_prior_has_the_likelihood_as_its_posterior():
     assert "posterior_predictive" in tree
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1e-30, 1e-9, 1e9])
 def test_units_do_not_matter(size):
     fit = mle(gaussian_naive_bayes, X * size, CODES)
@@ -113,6 +115,7 @@ def test_a_row_infinitely_far_is_an_error_and_no_nan():
         fit.log_label_posterior([[0.0, 0.0], [1e200, 1e200]])
 
 
+@pytest.mark.slow
 def test_masked_cells_are_missing():
     x = np.ma.masked_array(X.copy(), mask=np.zeros_like(X, dtype=bool))
     x[3, 1] = 1e6
@@ -123,6 +126,7 @@ def test_masked_cells_are_missing():
     np.testing.assert_array_equal(got, want)
 
 
+@pytest.mark.slow
 def test_nullable_pandas_columns():
     holes = X.copy()
     holes[3, 1] = np.nan
@@ -140,6 +144,7 @@ def test_integer_column_names():
     assert np.isfinite(fit.log_marginal(pd.DataFrame(X))).all()
 
 
+@pytest.mark.slow
 def test_clustering_columns_called_x_and_y():
     fit = mle(fixed_variance_mixture, FRAME.rename(columns={"a": "x", "b": "y"}))
     assert fit.schema.target == "label"
@@ -160,6 +165,7 @@ def test_a_model_with_correlated_columns_answers_without_missing_values():
         fit.log_marginal([[np.nan, 1.0]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "keywords",
     [{"k": 2, "sigma": [0.3, 0.2]}, {"k": 2, "sigma": np.array([0.3, 0.2])}, {"k": 2, "sigma": 0.5}],
@@ -171,6 +177,7 @@ def test_stored_hyperparameters_come_back(tmp_path, keywords):
     np.testing.assert_array_equal(store.load(str(tmp_path)).log_marginal(FRAME), fit.log_marginal(FRAME))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hypothesis", [polynomial, partial(polynomial, degree=3), partial(mlp, width=2)])
 def test_stored_hypotheses_come_back(tmp_path, hypothesis):
     fit = map_estimate(partial(linear_regression, hypothesis=hypothesis), FRAME, RESPONSE)
@@ -179,6 +186,7 @@ def test_stored_hypotheses_come_back(tmp_path, hypothesis):
     np.testing.assert_array_equal(again.log_conditional(FRAME, RESPONSE), fit.log_conditional(FRAME, RESPONSE))
 
 
+@pytest.mark.slow
 def test_what_cannot_be_stored_is_refused_before_writing(tmp_path):
     def own(x, y=None):
         b = numpyro.sample("b", dist.Normal(0, 1))
@@ -298,6 +306,7 @@ def test_numbers_of_other_kinds_are_numbers(tmp_path):
         mle(linear_regression, x, x)
 
 
+@pytest.mark.slow
 def test_a_class_that_no_row_shows_has_a_name_of_the_labels_kind(tmp_path):
     x = np.random.default_rng(0).normal(size=(40, 2))
     fit = mle(gaussian_naive_bayes, x, ["a", None] * 20)
@@ -309,6 +318,7 @@ def test_a_class_that_no_row_shows_has_a_name_of_the_labels_kind(tmp_path):
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.slow
 def test_truth_values_with_one_missing_are_names():
     """As pandas reads them from a file: objects, and NaN where one is missing."""
     flag = pd.Series([True, False, np.nan, *[True, False] * 20], dtype=object, name="flag")
@@ -320,6 +330,7 @@ def test_truth_values_with_one_missing_are_names():
         map_estimate(gaussian_naive_bayes, x, flag.where(np.arange(43) != 5, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Estimated shape parameter")
 def test_a_conditional_model_lives_with_rows_without_a_label():
     x, y = (
@@ -348,6 +359,7 @@ def test_a_response_that_is_the_same_in_every_row_tells_a_rate(y, mode):
     assert map_estimate(rate, x, y).posterior()["r"].item() == pytest.approx(mode, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_dozen_labels_among_many_rows_are_enough():
     """A sample of the rows holds none of them; rows without a label tell P(y | x) nothing."""
 

@@ -42,6 +42,7 @@ def close(draws, mean, covariance):
     assert np.all(np.abs(np.cov(draws.T, ddof=0).reshape(covariance.shape) - covariance) < 5 * error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [quadratic_discriminant, partial(pca_discriminant, components=1)])
 def test_a_normal_is_filled_in_given_the_rest(model):
     fit = map_estimate(model, X, Y)
@@ -59,6 +60,7 @@ def test_a_normal_is_filled_in_given_the_rest(model):
     close(draws[:, [1, 3]], *normal_given(values["mu"], covariance, row.to_numpy()[0]))
 
 
+@pytest.mark.slow
 def test_the_hidden_label_is_averaged_over():
     """Given sepal length alone: the mean is that of the labels' means, by their posterior."""
     fit = mle(gaussian_naive_bayes, X, Y)
@@ -87,6 +89,7 @@ def test_planes_and_mixtures_fill_in_better_than_means():
         assert error < 0.5 * np.sqrt(np.mean((X.mean().to_numpy() - X.to_numpy())[hole] ** 2))
 
 
+@pytest.mark.slow
 def test_names_are_filled_in_by_name():
     table, species = PENGUINS[["island", "bill_length_mm", "sex"]], PENGUINS["species"]
     fit = laplace(mixed_naive_bayes, table, species, draws=50)
@@ -99,6 +102,7 @@ def test_names_are_filled_in_by_name():
     assert set(np.unique(every["island"].sel(row=0))) <= set(PENGUINS["island"])
 
 
+@pytest.mark.slow
 def test_what_cannot_be_filled_in_is_said():
     with pytest.raises(QueryError, match=r"P\(y \| x\) only"):
         impute(map_estimate(softmax_regression, X, Y), X)

@@ -68,6 +68,7 @@ def test_parts_that_lack_a_category(whole, tmp_path):
     same(map_estimate(ordinal_regression, tmp_path, target="grade", labels=NAMES), whole)
 
 
+@pytest.mark.slow
 def test_a_category_in_no_row_is_no_label(tmp_path):
     TABLE[Y != "mid"].to_parquet(tmp_path / "t.parquet")
     for fit in (
@@ -116,6 +117,7 @@ def test_an_order_that_a_file_has_lost(whole, tmp_path):
     same(map_estimate(ordinal_regression, tmp_path / "t.parquet", target="grade", labels=NAMES), whole)
 
 
+@pytest.mark.slow
 def test_categories_without_an_order_take_new_names(tmp_path):
     """As pandas' categories are, unless they are told to be ordered: they stay in theirs, in files, too."""
     names = pd.Series(pd.Categorical(Y.astype(str), NAMES), name="grade")
@@ -130,6 +132,7 @@ def test_categories_without_an_order_take_new_names(tmp_path):
         assert fit.update(X[:8], other).schema.labels == (*NAMES, "new")
 
 
+@pytest.mark.slow
 def test_a_run_remembers_that_its_labels_are_ordered(whole, tmp_path):
     store.save(whole, tmp_path / "run")
     with pytest.raises(DataError, match="where 'none' stands among the others is not said"):
@@ -155,6 +158,7 @@ def test_names_that_look_like_missing_values(tmp_path):
         np.testing.assert_allclose(other.params["mu"], fit.params["mu"], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_name_of_one_column_is_a_missing_value_of_others(tmp_path):
     """NA: a name of column c, and what numbers, other names and labels that are missing are written as."""
     table = pd.DataFrame({"a": X["a"], "c": np.array(["NA", "EU", "AS"])[CODES], "e": np.array(["p", "q"])[CODES % 2]})

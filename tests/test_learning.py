@@ -14,6 +14,7 @@ X, Y = PENGUINS[["bill_length_mm", "bill_depth_mm"]], PENGUINS["species"]
 MODELS = {"naive": gaussian_naive_bayes, "softmax": softmax_regression}
 
 
+@pytest.mark.slow
 def test_one_program_fits_what_map_estimate_does(monkeypatch):
     """The same training and test rows of one split; only the units of the priors are those of the whole table there."""
     calls, fit_them = [], curves._each_split
@@ -43,6 +44,7 @@ def test_more_rows_make_fewer_errors():
     assert plot_learning_curve(curve, "penguins").axes
 
 
+@pytest.mark.slow
 def test_the_verb_draws_a_curve(tmp_path, monkeypatch, capsys):
     few = tmp_path / "birds.csv"
     PENGUINS[["bill_length_mm", "bill_depth_mm", "species"]][::6].to_csv(few, index=False)

@@ -27,6 +27,7 @@ def places_of(fit):
     return pit_of_columns(fit.to_arviz(), BOTH)
 
 
+@pytest.mark.slow
 def test_places_are_those_of_the_conjugate_posterior_of_the_other_rows():
     """Six rows a label, one far off, and a missing cell: within 0.04, 5 Monte Carlo errors of 4,000 draws.
 
@@ -64,6 +65,7 @@ SOME = pd.Series(np.where(np.arange(N) % 3, KIND.astype(float), np.nan))
 NUMBERS = RNG.normal(3.0 * KIND[:, None], [[1.0, 2.0]], size=(N, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "x", "y", "names"),
     [
@@ -83,6 +85,7 @@ def test_places_are_uniform_where_the_model_is_right(model, x, y, names):
             assert stats.kstest(places, "uniform").pvalue > 1e-4, one.name
 
 
+@pytest.mark.slow
 def test_the_label_whose_column_is_no_normal_is_found():
     x = NUMBERS.copy()
     x[KIND == 1, 1] = np.random.default_rng(2).exponential(2.0, size=(KIND == 1).sum())
@@ -92,6 +95,7 @@ def test_the_label_whose_column_is_no_normal_is_found():
     assert min(p["0"][0], p["0"][1], p["1"][0]) > 1e-3
 
 
+@pytest.mark.slow
 def test_rows_are_left_out_where_draws_allow_it():
     few = np.r_[0:10, N - 10 : N]
     x, y = NUMBERS[few], KIND[few]

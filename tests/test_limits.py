@@ -35,6 +35,7 @@ def gap(one, other):
     return abs(one.diagnostics["log_density"] - other.diagnostics["log_density"]), np.abs(np.subtract(*means)).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("wide", "number", "limit", "y"),
     [
@@ -59,6 +60,7 @@ def test_two_ordered_labels_are_those_of_logistic_regression(proved):
     same(ordinal.assign(X, soft=True), logistic.assign(X, soft=True))
 
 
+@pytest.mark.slow
 def test_labels_of_one_kind_are_those_of_naive_bayes(proved):
     data = WINE.data, WINE.target
     kinds, bayes = mle(partial(mixture_discriminant, components=1), *data), mle(gaussian_naive_bayes, *data)
@@ -68,6 +70,7 @@ def test_labels_of_one_kind_are_those_of_naive_bayes(proved):
     same(kinds.log_marginal(WINE.data), bayes.log_marginal(WINE.data))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("covariance", [full, tied])
 def test_one_component_is_the_normal_with_the_covariance_of_the_rows(covariance, proved):
     fit = mle(partial(gaussian_mixture, k=1, covariance=covariance), X)

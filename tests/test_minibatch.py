@@ -62,6 +62,7 @@ def stacked_draws(fit):
     return np.concatenate([posterior["b"].values[..., None], posterior["w"].values], axis=-1).reshape(-1, 4)
 
 
+@pytest.mark.slow
 def test_batches_lead_to_the_posterior_of_all_rows():
     """256 of 20,000 rows a step; the mode of the sample of 5,000 is about sqrt(3) posterior sds off.
 
@@ -79,6 +80,7 @@ def test_batches_lead_to_the_posterior_of_all_rows():
     assert not fit.warnings
 
 
+@pytest.mark.slow
 def test_the_corrected_estimates_of_an_epoch_have_the_log_density_as_their_mean():
     """Some labels hidden, some features missing: 5 batches of 20 of the 100 known rows and 10 of the 50 others.
 
@@ -114,6 +116,7 @@ def small(seed: int):
     return rng.normal(size=(12, 1)), rng.standard_t(4, size=12)
 
 
+@pytest.mark.slow
 def test_one_program_serves_all_tables_of_a_shape():
     fits = []
     for seed in (0, 1):

@@ -27,6 +27,7 @@ from numpyro import sample
 from sklearn.linear_model import LogisticRegression
 
 
+@pytest.mark.slow
 def test_every_seed_finds_the_best_mode_of_a_mixture():
     """Eight clusters, some of which overlap. One k-means start in two or three leads to another mode."""
     rng = np.random.default_rng(0)
@@ -36,6 +37,7 @@ def test_every_seed_finds_the_best_mode_of_a_mixture():
     np.testing.assert_allclose(values, max(values), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_wave_has_its_own_frequency():
     """Of which most draws of the prior lead to a local maximum, hundreds of nats below; another each time."""
     rng = np.random.default_rng(0)
@@ -52,6 +54,7 @@ def test_a_wave_has_its_own_frequency():
             assert found == pytest.approx(frequency, abs=0.02)  # its standard error is 0.003
 
 
+@pytest.mark.slow
 def test_curves_are_found_where_most_climbs_end_flat():
     """A peak and a growth curve at any place: far from it, the model is flat, which is a mode, or none, of its own."""
     rng = np.random.default_rng(0)
@@ -90,6 +93,7 @@ def test_a_mode_that_one_climb_alone_found_is_said(fitter):
     assert any("there may be higher ones still" in sentence for sentence in fit.warnings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", [300.0, 1e6])
 def test_counts_of_a_column_in_any_unit(unit):
     """exp(b x) is beyond all numbers at most draws of this prior; the maximum is where it is with x / unit."""
@@ -105,6 +109,7 @@ def test_counts_of_a_column_in_any_unit(unit):
     assert fits[1].diagnostics["log_density"] == pytest.approx(fits[0].diagnostics["log_density"], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_column_that_few_rows_tell_nothing_of_is_no_reason_to_stop():
     """1 in one of 40,000 rows: most likely constant in the rows on which climbs are made."""
     rng = np.random.default_rng(0)
@@ -114,6 +119,7 @@ def test_a_column_that_few_rows_tell_nothing_of_is_no_reason_to_stop():
     assert max(abs(low), abs(high - 6)) < 0.05  # four standard errors and the bias of overlapping tails
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_no_maximum_where_a_variance_vanishes_within_the_values_of_a_column(seed):
     """Three clusters, which k-means finds, and a coin: split by its side, the likelihood has no bound."""
@@ -134,6 +140,7 @@ def logistic(n, rare=0):
     return x, y
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rare", [0, 4], ids=["common columns", "a column that the sample misses"])
 def test_newton_with_the_hessian_of_a_sample_ends_where_all_rows_say(monkeypatch, rare):
     monkeypatch.setattr(modes, "FEW", 200)
@@ -147,6 +154,7 @@ def test_newton_with_the_hessian_of_a_sample_ends_where_all_rows_say(monkeypatch
     assert fit.diagnostics["gradient_norm"] < 1e-3
 
 
+@pytest.mark.slow
 def test_many_rows_are_not_climbed_on_from_every_start(monkeypatch):
     """20 columns tell five labels nearly apart: climbs on some rows stop along a ridge, but have one mode."""
     rng = np.random.default_rng(0)
@@ -225,6 +233,7 @@ def test_lbfgs_finds_the_minimum_of_rosenbrocks_valley():
     assert np.asarray(value) < 1e-12
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::bayeszoo.inference.FitWarning")
 def test_all_chains_of_a_mixture_start_at_its_best_mode():
     """Six groups: a local optimum that merges two of them is some hundred nats below, one posterior's width is ten."""
@@ -240,6 +249,7 @@ def test_all_chains_of_a_mixture_start_at_its_best_mode():
         assert float(each.min()) > best - 30
 
 
+@pytest.mark.slow
 def test_a_density_without_bound_is_no_mode():
     """A share of no row under a Dirichlet below 1; a rate of no event under a gamma; at 1 a share may well be 0."""
 

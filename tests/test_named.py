@@ -31,6 +31,7 @@ def one(fit, name):
     return fit.posterior()[name].values[0, 0]
 
 
+@pytest.mark.slow
 def test_categorical_naive_bayes_is_scikit_learns(proved):
     """Smoothing by 1 is the mode under Dirichlet(2, ...)."""
     fit = map_estimate(partial(categorical_naive_bayes, alpha=2.0), NAMED, SPECIES)
@@ -41,6 +42,7 @@ def test_categorical_naive_bayes_is_scikit_learns(proved):
     proved(*who, fit.assign(NAMED, soft=True), peer.predict_proba(codes))
 
 
+@pytest.mark.slow
 def test_names_come_back():
     fit = map_estimate(mixed_naive_bayes, MIXED, SPECIES)
     share = fit.posterior()["theta_0"].sel(label="Adelie", island="Torgersen").item()
@@ -64,6 +66,7 @@ def test_names_come_back():
     assert fit.assign(filled).sizes["row"] == len(MIXED)
 
 
+@pytest.mark.slow
 def test_mixed_naive_bayes_by_hand(proved):
     """Maximum likelihood: each column's own, and log P(x, y) is the sum over columns."""
     table = MIXED.drop(columns="island")  # where a species is on one island only, its share has no maximum
@@ -90,6 +93,7 @@ def test_a_missing_name_is_summed_out():
     assert np.isfinite(map_estimate(mixed_naive_bayes, some, SPECIES).log_marginal(some)).all()
 
 
+@pytest.mark.slow
 def test_a_stored_fit_knows_its_names(tmp_path):
     fit = laplace(mixed_naive_bayes, MIXED, SPECIES, draws=20)
     store.save(fit, tmp_path)
@@ -98,6 +102,7 @@ def test_a_stored_fit_knows_its_names(tmp_path):
     assert again.update(MIXED[:9], SPECIES[:9]).summary.rows == len(MIXED) + 9
 
 
+@pytest.mark.slow
 def test_categories_that_no_row_shows_are_names():
     islands = pd.CategoricalDtype(["Biscoe", "Dream", "Torgersen", "Elsewhere"])
     fit = map_estimate(categorical_naive_bayes, NAMED.astype({"island": islands}), SPECIES)
@@ -131,6 +136,7 @@ def test_latent_classes_are_found():
     assert max(np.mean(found == truth), np.mean(found != truth)) > 0.97
 
 
+@pytest.mark.slow
 def test_raters_are_told_apart(proved):
     """Five raters of skill 0.95 to 0.4 among three names: EM of Dawid and Skene, written here, agrees to 1e-4."""
     rng = np.random.default_rng(1)
@@ -163,6 +169,7 @@ def test_raters_are_told_apart(proved):
         map_estimate(dawid_skene, votes, ["yes", "no"] * 150)
 
 
+@pytest.mark.slow
 def test_what_raters_say_are_the_labels_in_their_own_order():
     names = pd.CategoricalDtype(["low", "high"])  # not in the order of the alphabet
     rng = np.random.default_rng(2)
@@ -176,6 +183,7 @@ def test_what_raters_say_are_the_labels_in_their_own_order():
         assert np.mean(fit.assign(pd.DataFrame(said).astype(names)).values == truth) > 0.93
 
 
+@pytest.mark.slow
 def test_groups_are_pooled(proved):
     """log P(y | parameters) by hand, and a group of two rows is drawn to the others."""
     group = np.repeat(["a", "b", "c", "d", "e"], [40, 40, 40, 40, 2])

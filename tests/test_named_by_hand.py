@@ -112,6 +112,7 @@ def test_log_joint_by_hand(name, proved):
     proved(name, "log joint by hand in SciPy", got, by_hand)
 
 
+@pytest.mark.slow
 def test_a_hidden_class_is_summed_out(proved):
     """latent_class: log P(x) = log sum_k pi_k P(x | k), by hand at the fitted parameters."""
     import pandas as pd

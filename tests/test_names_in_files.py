@@ -29,6 +29,7 @@ def written(folder, table, kind, parts=3):
     return paths
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["parquet", "csv"])
 def test_a_fit_of_files_is_that_of_the_frame(tmp_path, kind):
     """Also where a part has not all of the names, and others are missing."""
@@ -43,6 +44,7 @@ def test_a_fit_of_files_is_that_of_the_frame(tmp_path, kind):
     assert set(streamed.generate(50).to_pandas()["island"]) <= set(LEVELS[0])
 
 
+@pytest.mark.slow
 def test_more_files_have_the_names_of_the_first(tmp_path):
     paths = written(tmp_path, TABLE.assign(kind=KIND), "parquet")
     fit = map_estimate(mixed_naive_bayes, paths[:2], target="kind").update(paths[2])
@@ -91,3 +93,14 @@ def test_whole_numbers_that_are_not_all_so_are_numbers(tmp_path):
     text = table.to_csv(index=False).rsplit("\n", 2)[0] + "\n3.5,1,0\n"
     (tmp_path / "t.csv").write_text(text)
     assert summarise(tmp_path / "t.csv", target="kind", named=True).levels == (None, "counts")
+
+
+def test_labels_of_two_kinds_are_not_mixed(tmp_path):
+    table = TABLE[["mass", "change"]].iloc[:300]
+    for name, label in (("a", 1), ("b", "1"), ("c", True)):
+        table.assign(kind=[label] * 300).to_parquet(tmp_path / f"{name}.parquet")
+    for name, other in (("b", "text"), ("c", "True or False")):
+        with pytest.raises(DataError, match=f"labels are a number in one part .1., {other} in another"):
+            summarise([tmp_path / "a.parquet", tmp_path / f"{name}.parquet"], target="kind")
+    with pytest.raises(DataError, match="the targets differ"):
+        summarise(table, [1] * 300).merge(summarise(table, [1] * 300, target="other"))

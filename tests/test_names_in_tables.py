@@ -24,6 +24,7 @@ def votes(rows=120):
     return pd.DataFrame(np.array(["bad", "fair", "good"])[seen], columns=[f"rater {j}" for j in range(4)])
 
 
+@pytest.mark.slow
 def test_a_table_names_each_number_as_the_array_does(tmp_path):
     """theta of dawid_skene has dims in another order than the sites before it, which ArviZ names wrongly."""
     fit = laplace(dawid_skene, votes(), draws=100, chains=2)
@@ -57,6 +58,7 @@ def cars():
     return pd.DataFrame({"km/h": speed, "l/100 km": RNG.normal(7, 1, 60), "kind": kind})
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # ArviZ says that a hundred draws are few
 def test_slashes_in_names_of_columns_labels_and_responses():
     table = cars()
@@ -66,6 +68,7 @@ def test_slashes_in_names_of_columns_labels_and_responses():
     assert "km/h" in page
 
 
+@pytest.mark.slow
 def test_the_report_numbers_rows_as_the_file_does(tmp_path):
     table = cars()
     table.loc[37, "l/100 km"] = 40.0  # the outlier
@@ -86,6 +89,7 @@ def test_the_report_numbers_rows_as_the_file_does(tmp_path):
         assert any(row[:2] == ["22", "km/h"] for row in cells if row), "the missing cell"
 
 
+@pytest.mark.slow
 def test_labels_in_the_order_given(tmp_path):
     grade = RNG.integers(3, size=80)
     table = pd.DataFrame({"x": grade + RNG.normal(0, 0.7, 80), "grade": np.array(["low", "mid", "high"])[grade]})

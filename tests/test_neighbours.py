@@ -36,6 +36,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "x", "y", "passes"), CASES.values(), ids=CASES)
 def test_the_verdict_hears_what_x_tells(model, x, y, passes):
     """Those that pass are right by construction: one in a hundred such tables would fail (seeds are fixed)."""
@@ -63,6 +64,7 @@ JOINT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "x", "y", "passes"), JOINT.values(), ids=JOINT)
 def test_the_verdict_tells_real_from_generated(model, x, y, passes):
     """Columns are spread as the fit says, each by itself; those that pass are right by construction."""
@@ -74,6 +76,7 @@ def test_the_verdict_tells_real_from_generated(model, x, y, passes):
     assert passes or one.value <= 0.002
 
 
+@pytest.mark.slow
 def test_rows_that_are_rounded_or_of_other_totals_are_no_others():
     """Whole centimetres, tenths of a degree in float32, and counts whose total, 3 to 300, the model takes as given."""
     tall = np.round(RNG.normal(170, 7, size=(200, 1)) + 10 * SIDES[:, None])
@@ -93,6 +96,7 @@ def test_a_fit_of_weighted_rows_says_what_is_not_looked_at():
     assert not any("calibration" in name for name in found.index)
 
 
+@pytest.mark.slow
 def test_places_of_responses_are_uniform_where_the_model_is_right():
     """Of 2,000 rows some lie beyond all of 1,000 draws."""
     p = []
@@ -104,6 +108,7 @@ def test_places_of_responses_are_uniform_where_the_model_is_right():
     assert min(p) > 0.02  # by chance at most once in ten such sets of tables
 
 
+@pytest.mark.slow
 def test_rows_with_missing_cells_are_not_compared_with_generated_ones():
     """Those left would be others than the table's, where which cells are missing depends on what is in them."""
     holes = CLUSTERS.copy()
@@ -113,6 +118,7 @@ def test_rows_with_missing_cells_are_not_compared_with_generated_ones():
     assert "real among generated rows, p" not in set(found["name"])
 
 
+@pytest.mark.slow
 def test_p_of_generated_is_no_smaller_than_it_says():
     """300 tables of two labels, one of them rare; a column of two values has ties."""
     p, shares = [], []
@@ -139,6 +145,7 @@ def tables(count):
         yield rng, x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sure", [1.0, 0.03], ids=["unsure labels", "labels that are nearly certain"])
 def test_p_of_labels_is_no_smaller_than_it_says(sure):
     """300 tables of 100 rows, shares within 4 standard errors; where errors are rare, ties make p larger."""
@@ -151,12 +158,14 @@ def test_p_of_labels_is_no_smaller_than_it_says(sure):
         assert np.mean(np.array(p) <= level) - level < 4 * np.sqrt(level * (1 - level) / 300)
 
 
+@pytest.mark.slow
 def test_p_of_scores_is_uniform():
     p = [p_of_scores(x, rng.normal(size=100)) for rng, x in tables(300)]
     for level in (0.01, 0.1, 0.5):
         assert abs(np.mean(np.array(p) <= level) - level) < 4 * np.sqrt(level * (1 - level) / 300)
 
 
+@pytest.mark.slow
 def test_where_the_normal_is_far_nothing_else_is_said():
     """The scale of three groups has a funnel: what leave-one-out would say rests on draws that are not its own."""
     birds = datasets.load("penguins").dropna()

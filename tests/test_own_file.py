@@ -54,6 +54,7 @@ def file(tmp_path):
     return tmp_path / "buses.py"
 
 
+@pytest.mark.slow
 def test_every_verb_takes_a_model_of_ones_own(file, tmp_path, ask):
     run, data = tmp_path / "run", tmp_path / "waits.csv"
     words = "fit", f"{file}:waiting", data, "--target", "wait", "--by", "laplace", "--set", "shape=2.0", "--out", run
@@ -77,6 +78,7 @@ def test_every_verb_takes_a_model_of_ones_own(file, tmp_path, ask):
     assert json.loads((run / "fit.json").read_text())["own"] is False
 
 
+@pytest.mark.slow
 def test_a_model_of_ones_own_is_calibrated(file, tmp_path, ask):
     """By NUTS, which is right, on tables of one column; one seed, 1 false alarm in 100."""
     words = ("--by", "nuts", "--simulations", "100", "--rows", "20", "--columns", "1", "--out", tmp_path / "told")
@@ -105,6 +107,7 @@ def test_what_is_no_model_in_a_file_is_said(file, tmp_path, ask):
     assert source_of(lambda x: x) is None
 
 
+@pytest.mark.slow
 def test_a_run_knows_the_modules_that_its_model_imports(file, tmp_path, ask, monkeypatch):
     """Its own copy is of the model's file; what that imports is read anew, and may be another by then."""
     monkeypatch.syspath_prepend(tmp_path)

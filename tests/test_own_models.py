@@ -151,6 +151,7 @@ def plates_of_other_lengths(x, y=None):
     sample("y", dist.Normal(a.sum() + b.sum() + 0 * x[:, 0], 1.0), obs=y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "y"),
     [
@@ -214,6 +215,7 @@ def test_what_cannot_be_read_is_refused():
 SCALE = 0.01
 
 
+@pytest.mark.slow
 def test_a_changed_global_is_seen(monkeypatch):
     def model(x, y=None):
         b = sample("b", dist.Normal(0, SCALE))
@@ -240,6 +242,7 @@ def test_a_changed_global_of_an_inner_function_is_seen(monkeypatch):
     assert map_estimate(model, X, Y).posterior()["b"].item() == pytest.approx(Y.mean(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_changed_object_is_seen_and_an_array_is_kept():
     class Model:
         scale = 100.0
@@ -260,6 +263,7 @@ def test_a_changed_object_is_seen_and_an_array_is_kept():
     assert fit.log_marginal(np.repeat(X[:1], 100, axis=0))[0].item() == before
 
 
+@pytest.mark.slow
 def test_chains_start_at_every_mode_that_is_as_high():
     """w and -w explain y = w^2 alike: that chains sit at one of them each must show."""
 
@@ -274,6 +278,7 @@ def test_chains_start_at_every_mode_that_is_as_high():
     assert set(np.sign(fit.params["w"].mean(axis=1))) == {-1, 1}
 
 
+@pytest.mark.slow
 def test_a_fit_prints_on_one_line():
     fit = mle(gaussian_naive_bayes, pd.DataFrame(X, columns=["width"]), np.repeat(["a", "b"], 30))
     words = "<Fit: gaussian_naive_bayes by mle; 60 rows of width, labels a, b; 1 x 1 draws of pi, mu, sigma; "
@@ -284,6 +289,7 @@ def test_parameters_keep_the_order_of_the_model():
     assert list(mle(linear_regression, X, Y).params) == ["b", "w", "sigma"]
 
 
+@pytest.mark.slow
 def test_whatever_a_model_reads_may_change_but_not_under_a_fit():
     settings, column, holder = {"s": 0.01}, pd.Series([0.01]), SimpleNamespace(s=0.01)
 
@@ -347,6 +353,7 @@ TIGHT, WIDE = dist.Normal(0.0, 1e-3), dist.Normal(0.0, 100.0)
 PRIOR = WIDE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model",
     [
@@ -372,6 +379,7 @@ def test_a_changed_global_prior_is_seen(monkeypatch):
     assert abs(map_estimate(model, X, Y).posterior()["b"].item()) < 0.1
 
 
+@pytest.mark.slow
 def test_a_prior_with_cached_attributes_stays_the_same():
     """A multivariate normal keeps what it has computed, which is no change of the model."""
     prior = dist.MultivariateNormal(jnp.zeros(2), 9.0 * jnp.eye(2))

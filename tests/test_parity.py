@@ -45,6 +45,7 @@ def peer_of(proved, fit, peer):
     return same
 
 
+@pytest.mark.slow
 def test_gaussian_naive_bayes(proved):
     peer = GaussianNB(var_smoothing=0).fit(WINE.data, WINE.target)
     fit = mle(gaussian_naive_bayes, WINE.data, WINE.target)
@@ -54,6 +55,7 @@ def test_gaussian_naive_bayes(proved):
     same(fit.assign(WINE.data, soft=True), peer.predict_proba(WINE.data))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [1.0, 0.3])
 def test_bernoulli_naive_bayes(alpha, proved):
     """Smoothing by alpha is the mode under Beta(1 + alpha, 1 + alpha)."""
@@ -65,6 +67,7 @@ def test_bernoulli_naive_bayes(alpha, proved):
     same(fit.assign(x, soft=True), peer.predict_proba(x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [1.0, 0.3])
 def test_multinomial_naive_bayes(alpha, proved):
     """Smoothing by alpha is the mode under Dirichlet(1 + alpha, ...)."""
@@ -76,6 +79,7 @@ def test_multinomial_naive_bayes(alpha, proved):
     same(fit.assign(x, soft=True), peer.predict_proba(x))
 
 
+@pytest.mark.slow
 def test_linear_discriminant(proved):
     peer = LinearDiscriminantAnalysis(solver="lsqr").fit(IRIS.data, IRIS.target)
     fit = mle(linear_discriminant, IRIS.data, IRIS.target)
@@ -85,6 +89,7 @@ def test_linear_discriminant(proved):
     same(fit.assign(IRIS.data, soft=True), peer.predict_proba(IRIS.data))
 
 
+@pytest.mark.slow
 def test_quadratic_discriminant(proved):
     peer = QuadraticDiscriminantAnalysis(store_covariance=True).fit(IRIS.data, IRIS.target)
     fit = mle(quadratic_discriminant, IRIS.data, IRIS.target)
@@ -127,6 +132,7 @@ def test_logistic_regression_of_three_labels(proved):
     peer_of(proved, fit, peer)(fit.assign(x, soft=True), peer.predict_proba(x))
 
 
+@pytest.mark.slow
 def test_pca(proved):
     """Of columns on one scale, the noise is the mean of the eigenvalues that are left, as scikit-learn has it."""
     x = RNG.normal(size=(200, 3)) @ RNG.normal(size=(3, 4)) + RNG.normal(size=(200, 4))
@@ -137,6 +143,7 @@ def test_pca(proved):
     same(one(fit, "covariance"), peer.get_covariance() * 199 / 200)
 
 
+@pytest.mark.slow
 def test_a_shared_diagonal_covariance_is_naive_bayes_with_one_sigma(proved):
     """The discriminant with this covariance: sigma_j^2 is the variance within labels, whatever the label.
 
@@ -153,6 +160,7 @@ def test_a_shared_diagonal_covariance_is_naive_bayes_with_one_sigma(proved):
     proved(*same, fit.assign(IRIS.data, soft=True), peer.predict_proba(IRIS.data))
 
 
+@pytest.mark.slow
 def test_a_mixture_of_one_component_is_a_normal(proved):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -125,6 +125,7 @@ def test_every_picture_is_looked_at():
     assert {name for name in dir(plots) if name.startswith("plot_")} == set(CALLS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CALLS)
 def test_a_picture_is_returned_and_not_shown(name, joint, tree, monkeypatch):
     def shown(*args, **keywords):
@@ -167,6 +168,7 @@ def drawn(picture):
     return np.asarray(canvas.buffer_rgba())
 
 
+@pytest.mark.slow
 def test_a_tree_read_from_a_file_has_the_pictures_of_the_fit(tmp_path):
     """Names of columns, cells, labels and of the target come back with it."""
     x = BIRDS[["island", "sex"]].assign(chicks=VISITS["visits"].to_numpy())
@@ -229,6 +231,7 @@ def test_calibration_has_a_band_in_every_panel():
     plt.close("all")
 
 
+@pytest.mark.slow
 def test_a_response_has_densities_of_numbers_and_a_rootogram_of_counts():
     fit = fitted(linear_regression, X[["bill_length_mm"]], X["body_mass_g"])
     assert plots.figure_of(plots.plot_response(fit.to_arviz())).axes[0].get_legend() is not None
@@ -239,6 +242,7 @@ def test_a_response_has_densities_of_numbers_and_a_rootogram_of_counts():
     plt.close("all")
 
 
+@pytest.mark.slow
 def test_labels_that_are_partly_hidden():
     """Those that are known are in the tree; the prior's picture has a bar a label."""
     some = Y.where(np.arange(len(Y)) % 5 > 0)
@@ -257,6 +261,7 @@ def test_labels_that_are_partly_hidden():
     plt.close("all")
 
 
+@pytest.mark.slow
 def test_one_chain_has_all_pictures_but_ranks():
     line = laplace(linear_regression, X[["bill_length_mm"]], X["body_mass_g"], draws=200, chains=1)
     tree = line.to_arviz()
@@ -269,6 +274,7 @@ def test_one_chain_has_all_pictures_but_ranks():
     assert "response check" in page
 
 
+@pytest.mark.slow
 def test_hidden_labels_have_real_images_and_no_observed_y():
     x = load_digits(as_frame=True).data.iloc[:90, 18:22]
     x = x.set_axis([f"pixel_{i}_{j}" for i in (0, 1) for j in (0, 1)], axis=1)
@@ -298,6 +304,7 @@ def test_hidden_labels_have_real_images_and_no_observed_y():
     assert (trace["x"]["is_observed"], trace["y"]["is_observed"]) == (True, False)
 
 
+@pytest.mark.slow
 def test_pictures_say_the_names_of_a_column_of_names():
     x, islands = BIRDS[["island", "sex"]], sorted(BIRDS["island"].unique())
     fit = fitted(categorical_naive_bayes, x, Y)
@@ -313,6 +320,7 @@ def test_pictures_say_the_names_of_a_column_of_names():
     plt.close("all")
 
 
+@pytest.mark.slow
 def test_errors_bend_where_the_hypothesis_does_not():
     """A line through a parabola, whose column comes first; of the others nothing is left. Names are groups."""
     rng = np.random.default_rng(0)
@@ -332,6 +340,7 @@ def test_errors_bend_where_the_hypothesis_does_not():
     plt.close("all")
 
 
+@pytest.mark.slow
 def test_dollars_in_names_are_dollars(tmp_path):
     """Two of them would begin and end a formula, and a formula may be none."""
     x = X.set_axis([r"cost $ \foo $", "w$3$"], axis=1)
@@ -356,6 +365,7 @@ def point():
     return map_estimate(gaussian_naive_bayes, X, Y).to_arviz()
 
 
+@pytest.mark.slow
 def test_a_picture_that_a_tree_has_not_is_one_sentence(tree, point):
     asked = (
         (plots.plot_response, tree, "'species' is a label, and no number; see plot_confusion"),

@@ -40,6 +40,7 @@ GENERATIVE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", GENERATIVE.values(), ids=GENERATIVE)
 @pytest.mark.parametrize("holes", [False, True], ids=["complete", "with missing features"])
 def test_bayes_identity(make, holes):
@@ -182,6 +183,7 @@ def test_predicted_labels_are_the_assigned_ones():
     np.testing.assert_allclose(answer["probability"].sum("label_name"), 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sets", [1, 3, 11], ids=["one set", "few sets", "many sets"])
 def test_rows_that_miss_the_same_are_asked_as_each_would_be_alone(sets):
     """Of a normal with covariances, in the rows' order; of more than 8 sets of missing cells, in two parts."""
@@ -232,6 +234,7 @@ def test_drawn_responses_have_the_fits_axes():
     assert drawn.name == "petal width (cm)"
 
 
+@pytest.mark.slow
 def test_naming_a_label_is_evidence_about_the_parameters():
     """P(x | y = 0, D) of two draws weighs them by their P(y = 0), 0.9 and 0.1 (5 standard errors: 6e-7)."""
     fit = laplace(partial(fixed_variance_mixture, k=2, sigma=1.0), X.iloc[:, :1], draws=2, chains=1)

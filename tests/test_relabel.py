@@ -23,6 +23,7 @@ def fit():
     return nuts(partial(fixed_variance_mixture, k=3, sigma=0.4), X)
 
 
+@pytest.mark.slow
 def test_swapped_chains_are_put_back(fit):
     swapped = {name: value.copy() for name, value in fit.params.items()}
     for chain, order in enumerate(([0, 1, 2], [2, 0, 1], [1, 0, 2], [2, 1, 0])):
@@ -63,6 +64,7 @@ def swap_half(fit):
     return replace(fit, params=params)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["label", "component"])
 def test_axes_of_labels_are_found_whatever_their_name(name):
     """Weights and means are renamed together, or the likelihood of every draw would change."""
@@ -81,6 +83,7 @@ def test_labels_that_the_likelihood_tells_apart_are_left_alone(told_apart):
     assert relabel(fit) is fit
 
 
+@pytest.mark.slow
 def test_as_many_sites_as_a_questionnaire_has_questions_are_renamed_together():
     rng = np.random.default_rng(0)
     kind = np.arange(200) % 2
@@ -95,6 +98,7 @@ def test_as_many_sites_as_a_questionnaire_has_questions_are_renamed_together():
             assert back.params[name].std((0, 1)).max() < 0.5 * mixed.params[name].std((0, 1)).max()
 
 
+@pytest.mark.slow
 def test_labels_that_a_row_shows_keep_their_names():
     z = np.arange(150) % 3
     x = np.array([[0, 0], [3, 0], [0, 3]])[z] + np.random.default_rng(0).normal(size=(150, 2)) / 2

@@ -183,6 +183,7 @@ def page_of(case):
     return report(fitter(model, x, y, **({} if fitter in (mle, map_estimate) else {"draws": 100, "chains": 2})))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_sections_fit_the_model(case):
     found = page_of(case)
@@ -195,6 +196,7 @@ def test_sections_fit_the_model(case):
     assert "nan" not in re.sub(r"base64,[^\"]*", "", found).lower().replace("dominan", "")
 
 
+@pytest.mark.slow
 def test_a_regression_has_no_sections_on_labels(monkeypatch):
     waits = []
     monkeypatch.setattr("bayeszoo.workflow.report.bar", lambda items, desc: waits.append(desc) or bar(items, desc=desc))
@@ -203,6 +205,7 @@ def test_a_regression_has_no_sections_on_labels(monkeypatch):
     assert waits == ["report"]
 
 
+@pytest.mark.slow
 def test_the_page_says_what_was_left_out_and_how_well_it_is_predicted(tmp_path, monkeypatch, capsys):
     def ask(*words):
         monkeypatch.setattr("sys.argv", ["bayeszoo", *words])
@@ -247,6 +250,7 @@ def test_checks_are_data(fit):
     assert {"Pareto k, the largest", "calibration, p of uniform ranks", "E-BFMI, the smallest"} <= set(table["name"])
 
 
+@pytest.mark.slow
 def test_a_bad_fit_is_called_bad():
     """Too few draws; and a likelihood that is far too narrow, whose left-out rows are not where it says."""
     with warnings.catch_warnings():
@@ -265,6 +269,7 @@ def test_a_bad_fit_is_called_bad():
     assert sure.loc["calibration, p of uniform ranks", "passed"]
 
 
+@pytest.mark.slow
 def test_a_column_that_is_not_spread_as_the_model_says_is_called_so():
     rng = np.random.default_rng(0)
     label = np.arange(200) % 2
@@ -304,6 +309,7 @@ def test_the_absence_of_a_diagram_is_said(fit, monkeypatch):
     assert "Graphviz is not installed" in diagram.diagram(fit)
 
 
+@pytest.mark.slow
 def test_the_verb_writes_it_and_replaces_nothing(fit, tmp_path, monkeypatch, capsys):
     store.save(fit, tmp_path / "run")
     for words, code in ((["report"], 0), (["report"], 2), (["report", "--force"], 0)):

@@ -46,6 +46,7 @@ def table(parts, column):
     return found
 
 
+@pytest.mark.slow
 def test_the_section_has_a_part_for_each_question(parts):
     assert [part.heading for part in parts if part.heading] == [
         "Naming no label where it is not sure",
@@ -133,6 +134,7 @@ def test_missing_cells_are_filled_in(parts):
     assert found["filled in"].iloc[2].split()[0] == ("red" if CODE[5] else "blue")
 
 
+@pytest.mark.slow
 def test_hidden_cells_are_where_they_are_filled_in(parts):
     """90 % intervals cover, names are right as often as expected: by binomial tests at 1e-4, of counts one-sided."""
     numbers = table(parts, "inside 90 %").set_index("column")
@@ -172,6 +174,7 @@ def ask(monkeypatch, capsys, *words):
     return pd.read_csv(io.StringIO(said.out), keep_default_na=False), said.err
 
 
+@pytest.mark.slow
 def test_labels_at_an_error_rate(monkeypatch, capsys, run):
     """At most 5 % of the named are wrong among the run's own rows, left out; of new ones, within 4 standard errors."""
     new = pd.read_csv(run / "new.csv")

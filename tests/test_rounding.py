@@ -56,6 +56,7 @@ def raw_polynomial(x, y=None, *, degree, wide):
     sample("y", dist.Normal(sum(w[i] * x[:, 0] ** i for i in range(degree + 1)), s), obs=y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wide", [1e2, 1e6, 1e12])
 def test_a_parabola_of_raw_years(wide):
     """Its weights differ by eight orders; a prior of any width leads to the sigma of least squares on centred years."""
@@ -68,6 +69,7 @@ def test_a_parabola_of_raw_years(wide):
         np.testing.assert_allclose(fit.params["s"].item(), best.std(), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_what_few_rows_miss_near_the_mode_brings_all_back():
     """Of columns that are copies but for 1e-5, and a wave that is told by these alone, few rows are nats off there."""
     x = RNG.normal(size=ROWS)
@@ -83,6 +85,7 @@ def test_what_few_rows_miss_near_the_mode_brings_all_back():
     np.testing.assert_array_equal(fits[0].params["w"], fits[1].params["w"])
 
 
+@pytest.mark.slow
 def test_few_rows_without_a_mode_bring_all_back():
     """A cubic in raw dollars: its powers are alike to float64, and few rows have a density of 1e14 nats."""
     rng = np.random.default_rng(2)
@@ -93,6 +96,7 @@ def test_few_rows_without_a_mode_bring_all_back():
     np.testing.assert_array_equal(fits[0].params["w"], fits[1].params["w"])
 
 
+@pytest.mark.slow
 def test_directions_that_are_flat_are_no_reason_for_all_rows():
     """Columns of which one is the sum of two others, without a prior; and new rows, when the old ones are gone."""
     x = RNG.normal(size=(ROWS, 4))
@@ -109,6 +113,7 @@ def test_directions_that_are_flat_are_no_reason_for_all_rows():
     np.testing.assert_allclose(fit.params["s"].item(), np.sqrt((off**2).mean()), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_widths_of_many_parameters_are_no_matrix():
     """A naive Bayes of 1,220 parameters, more than those of which a whole Hessian is made."""
     label = RNG.integers(20, size=4_000)
@@ -137,6 +142,7 @@ LABEL = RNG.integers(2, size=ROWS)
 COUNTS = RNG.poisson(1 + 3 * LABEL[:, None], size=(ROWS, 6)).astype(float)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "x"),
     [
@@ -158,6 +164,7 @@ def test_counts_and_bits_are_known_by_their_means(model, x):
         np.testing.assert_allclose(fit.params[name], value, rtol=1e-6, err_msg=name)
 
 
+@pytest.mark.slow
 def test_labels_that_are_hidden_beside_stand_ins_of_negative_weight():
     """2,000 rows of bits, of which a quarter of the labels are hidden."""
     bits = (RNG.random((2_000, 12)) < np.where(LABEL[:2_000, None], 0.6, 0.3)).astype(float)

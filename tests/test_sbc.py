@@ -42,6 +42,7 @@ def test_exact_posteriors_pass(tmp_path):
     assert len(save_calibration(ranks, "small", tmp_path)) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [{"sd": 1.5}, {"width": 0.5}], ids=["scale", "prior"])
 def test_a_broken_copy_is_found_out(wrong):
     def broken(x, y=None):
@@ -99,6 +100,7 @@ def test_probabilities_of_labels_are_calibrated():
     assert failed(ranks) == set()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_calibrated_is_said():
     def improper(x, y=None):
         w = numpyro.sample("w", dist.ImproperUniform(dist.constraints.real, (), ()))

@@ -36,6 +36,7 @@ def test_rows_of_a_label_are_drawn_as_generate_draws_them():
     assert abs(np.mean(either[either > 0] == 9.0) - 0.9) < 4 * np.sqrt(0.09 / 4000)
 
 
+@pytest.mark.slow
 def test_generated_documents_are_as_long_as_those_of_their_label():
     """Short ones of one label, long ones of the other; the picture by label shows as many words as were seen."""
     rng = np.random.default_rng(0)

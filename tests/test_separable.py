@@ -162,6 +162,7 @@ def test_a_branch_far_from_the_prior_is_not_lost(f, stays):
     np.testing.assert_allclose(gaps - gaps[0], 0, atol=1e-10 * np.abs(every).max())
 
 
+@pytest.mark.slow
 def test_a_vague_prior_hides_no_part_of_a_likelihood():
     """Beside squares of 1e10, the logarithms of a Student-t are a 1e-9th: points of such a prior would not tell."""
 
@@ -183,6 +184,7 @@ def rare_level(x, y=None):
     sample("y", dist.Normal(a[0] + a[1] * x[:, 0] + a[2] * (x[:, 0] == 0), s), obs=y)
 
 
+@pytest.mark.slow
 def test_rare_rows_of_a_file_are_looked_at(tmp_path):
     """Ten rows of 100,000, of which a sample has none, alone tell a[2]: those of a file, and those that come later."""
     x = RNG.normal(size=100_000)
@@ -276,6 +278,7 @@ class Added(Below):
         return dist.Normal(self.m, self.s).log_prob(value) + jnp.log(1.0 * self.ok)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("Below", [Below, Added])
 @pytest.mark.parametrize("row", [770, 777])
 def test_a_row_that_a_rule_excludes_is_not_passed_over(row, Below):
@@ -295,6 +298,7 @@ def test_a_row_that_a_rule_excludes_is_not_passed_over(row, Below):
         map_estimate(model, x, y)
 
 
+@pytest.mark.slow
 def test_more_hits_than_tries_are_not_passed_over():
     """One row of 20,000 hits 9 times in 5 tries: the support depends on the row, and nothing refuses it by name."""
 
@@ -310,6 +314,7 @@ def test_more_hits_than_tries_are_not_passed_over():
         map_estimate(model, tries[:, None], hits)
 
 
+@pytest.mark.slow
 def test_means_that_no_row_has_are_not_taken():
     """Waits of a rare label vary by more than their mean: its mean less its spread is below 0, where no wait is."""
 

@@ -19,6 +19,7 @@ from sklearn.datasets import load_iris
 IRIS = load_iris(as_frame=True)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:R-hat")  # of 501 draws of 27 numbers it is above 1.01 once in some ten runs
 @pytest.mark.parametrize("fitter", [mle, partial(nuts, draws=501)])
 def test_another_number_of_rows_compiles_nothing_anew(compilations, fitter):
@@ -33,6 +34,7 @@ def test_another_number_of_rows_compiles_nothing_anew(compilations, fitter):
     assert fit(np.arange(7, 146)) == 0
 
 
+@pytest.mark.slow
 def test_programs_are_found_on_disk_by_what_they_are(tmp_path):
     """The same fit in another process reads all of its programs, another prior writes the programs that it changes."""
     code = """
@@ -78,6 +80,7 @@ def test_a_folder_that_cannot_be_one(tmp_path, monkeypatch):
     assert jax.config.jax_compilation_cache_dir == before
 
 
+@pytest.mark.slow
 def test_a_posterior_beyond_the_arithmetic_is_refused():
     """1e15 rows weigh so much that a rounding error of their log density in float64 is some nats."""
     heavy = np.full(150, 1e13)
@@ -91,6 +94,7 @@ def test_a_posterior_beyond_the_arithmetic_is_refused():
     np.testing.assert_allclose(less.params["mu"], light.params["mu"], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_many_rows_do_not_freeze_the_sampler():
     """1e8 rows, as weights: sds are 1 / sqrt(n), and chains move (ESS above 400, ten sds beyond a frozen chain's 4)."""
     x, y = IRIS.data.iloc[:, :2], IRIS.data.iloc[:, 2]
@@ -104,6 +108,7 @@ def test_many_rows_do_not_freeze_the_sampler():
     np.testing.assert_allclose(shrink, np.sqrt(1e8 / 150 / 1e2), rtol=0.15)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::bayeszoo.inference.FitWarning")
 def test_a_preconditioner_that_misleads_is_reported():
     """A narrow peak on a wide base: the mode's curvature is that of the peak, in which there is little mass."""
@@ -119,6 +124,7 @@ def test_a_preconditioner_that_misleads_is_reported():
     assert fit.diagnostics["widest"] > 100
 
 
+@pytest.mark.slow
 def test_threads_wait_for_one_another():
     """NumPyro's handlers would see the sites of another thread's model: all models here are new, and traced at once."""
 

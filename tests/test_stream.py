@@ -62,6 +62,7 @@ def test_files_have_the_moments_of_their_rows(tmp_path, table, kind):
     np.testing.assert_allclose(streamed.ends, [table[FEATURES].min(), table[FEATURES].max()])
 
 
+@pytest.mark.slow
 def test_a_fit_of_files_is_that_of_their_rows(tmp_path):
     paths = written(tmp_path, HOLES)
     streamed = mle(gaussian_naive_bayes, paths, target="kind")
@@ -134,6 +135,7 @@ def test_more_patterns_of_missing_cells_than_groups_are_no_moments():
     np.testing.assert_allclose(spec.scale, np.nanstd(x, axis=0), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_batches_of_files_lead_to_the_posterior_of_their_rows(tmp_path):
     """Means and sds of 4,000 draws beside those of Laplace's; tolerances as in test_minibatch.
 
@@ -160,6 +162,7 @@ def student(x, y=None):
     numpyro.sample("y", dist.StudentT(4.0, a + b * x[:, 0], s), obs=y)
 
 
+@pytest.mark.slow
 def test_weights_stand_for_rows():
     times = RNG.integers(1, 4, size=300)
     some = HOLES.dropna(subset="kind").sample(300, random_state=0)
@@ -247,6 +250,7 @@ def test_a_cluster_that_loses_a_worker_has_the_same_moments(tmp_path):
     same_moments(summarise(frame, target="kind"), want)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of a cluster whose worker was killed
 def test_a_part_that_no_worker_survives_is_named(tmp_path):
     dask = pytest.importorskip("dask")
@@ -322,17 +326,6 @@ def test_row_labels_of_pandas_are_no_feature(tmp_path):
         summarise(tmp_path, target="kind")
 
 
-def test_labels_of_two_kinds_are_not_mixed(tmp_path):
-    table = TABLE[FEATURES].iloc[:300]
-    for name, label in (("a", 1), ("b", "1"), ("c", True)):
-        table.assign(kind=[label] * 300).to_parquet(tmp_path / f"{name}.parquet")
-    for name, other in (("b", "text"), ("c", "True or False")):
-        with pytest.raises(DataError, match=f"labels are a number in one part .1., {other} in another"):
-            summarise([tmp_path / "a.parquet", tmp_path / f"{name}.parquet"], target="kind")
-    with pytest.raises(DataError, match="the targets differ"):
-        summarise(table, [1] * 300).merge(summarise(table, [1] * 300, target="other"))
-
-
 def test_features_are_chosen_alike_everywhere(tmp_path):
     (path,) = written(tmp_path, TABLE, parts=1)
     in_memory = summarise(TABLE[FEATURES], TABLE["kind"], features=["y", "w"])
@@ -346,6 +339,7 @@ def test_features_are_chosen_alike_everywhere(tmp_path):
         summarise(path, features=["y", "kind"], target="kind")
 
 
+@pytest.mark.slow
 def test_a_rare_kind_of_row_that_the_sample_misses_is_not_lost():
     """200,000 rows, 4 of which have a level of a factor that 5,000 of them likely miss; 30 more cells say so."""
 

@@ -49,6 +49,7 @@ def test_cells_are_0_or_1():
         mle(bernoulli_naive_bayes, COUNTS.clip(lower=2) + 1, LABEL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [poisson_regression, negative_binomial_regression])
 def test_responses_are_counts(model):
     y = pd.Series(RNG.poisson(2.0, 30).astype(float), index=range(100, 130), name="deaths")
@@ -83,6 +84,7 @@ def covariances(fit):
     return list(np.broadcast_to(factor @ np.swapaxes(factor, -1, -2), (3, 4, 4)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model", [linear_discriminant, quadratic_discriminant, partial(pca_discriminant, components=1)]
 )
@@ -94,6 +96,7 @@ def test_missing_features_of_a_normal_are_integrated_out(model):
     np.testing.assert_allclose(got, want, rtol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [partial(gaussian_mixture, k=3, covariance=full), probabilistic_pca])
 def test_missing_features_of_a_marginal_are_integrated_out(model):
     """P(x_seen) of rows without labels: a mixture of such normals, or one whose covariance is W W' + sigma^2 D."""
@@ -111,6 +114,7 @@ def by_hand(fit, mu, covariance):
     return np.array([normal_of_seen(x, mu, covariance) for x in HOLES[:20]])
 
 
+@pytest.mark.slow
 def test_missing_features_of_a_mixture_are_integrated_out():
     fit = map_estimate(mixture_discriminant, HOLES, IRIS.target)
     mu, sigma, rho = (value(fit, name) for name in ("mu", "sigma", "rho"))

@@ -19,6 +19,7 @@ def test_a_polars_frame_answers_as_a_pandas_frame():
     np.testing.assert_array_equal(got, want)
 
 
+@pytest.mark.slow
 def test_boolean_labels_come_back_boolean():
     y = IRIS.target.to_numpy() == 0
     fit = mle(gaussian_naive_bayes, IRIS.data, y)
@@ -45,6 +46,7 @@ def test_a_parquet_file_is_read_as_a_csv_file(tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "y",
     [

@@ -28,6 +28,7 @@ def test_updating_needs_no_old_rows():
         both.update(new[["w", "x", "y"]], new["kind"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["counted", "some hidden", "from a file"])
 def test_updating_keeps_the_rows_that_it_needs(tmp_path, kind):
     """Counts and rows without a label are no moments, and rows in a file are not all where others came later."""
@@ -63,6 +64,7 @@ def test_updating_what_does_not_compress_takes_all_rows():
     )
 
 
+@pytest.mark.slow
 def test_a_stored_fit_does_not_take_new_rows_for_all(tmp_path):
     """Its old rows are in no file that it knows, and its likelihood needs them."""
     paths = written(tmp_path, TABLE[["w", "y", "kind"]].iloc[:: ROWS // 300])
@@ -72,6 +74,7 @@ def test_a_stored_fit_does_not_take_new_rows_for_all(tmp_path):
         store.load(tmp_path / "run").update(TABLE[["w", "y"]].iloc[:50], TABLE["kind"].iloc[:50])
 
 
+@pytest.mark.slow
 def test_a_regression_takes_a_row_more(tmp_path):
     """Whole scatter matrices are kept where they were needed, in a stored fit, too."""
     x, y = TABLE[["w", "x"]], TABLE["z"]
@@ -86,6 +89,7 @@ def test_a_regression_takes_a_row_more(tmp_path):
         mle(gaussian_naive_bayes, X, LABEL).update(X[:5])
 
 
+@pytest.mark.slow
 def test_an_update_by_a_file_has_its_weights_and_labels(tmp_path):
     """As the update by a frame; more than a hundred numbers are labels still where they were."""
     rng = np.random.default_rng(0)
@@ -109,6 +113,7 @@ def test_an_update_by_a_file_has_its_weights_and_labels(tmp_path):
     assert many.schema.labels == tuple(range(150))
 
 
+@pytest.mark.slow
 def test_many_updates_far_from_the_origin():
     """Moments of x at 1e6 are exact to no more than 1e-8, which is 1e-4 nats: no reason to ask for the rows."""
     rng = np.random.default_rng(0)

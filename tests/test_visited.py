@@ -33,6 +33,7 @@ def quiet(*given, **named):
         return nuts(*given, **named)
 
 
+@pytest.mark.slow
 def test_two_modes_are_told_apart():
     fit = quiet(two_roots, X, Y, draws=200)
     w, mode = fit.params["w"], fit.sample_stats["mode"]
@@ -49,6 +50,7 @@ def test_two_modes_are_told_apart():
     assert set(np.unique(fit.to_arviz()["sample_stats"]["mode"])) == {0, 1}
 
 
+@pytest.mark.slow
 def test_a_mixture_whose_labels_switch_is_at_one_mode():
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.normal(-3, 1, 30), rng.normal(3, 1, 30)])[:, None]
@@ -64,6 +66,7 @@ def test_shares_and_crossings_are_said():
     assert "crossed between them 2 times" in said
 
 
+@pytest.mark.slow
 def test_the_summary_is_one_for_each_mode(tmp_path):
     """As the draws of a run at two modes would be stored: 300 of 400 at the first."""
     rng = np.random.default_rng(0)
@@ -85,6 +88,7 @@ def test_the_summary_is_one_for_each_mode(tmp_path):
     assert float(second[second.index(" b ") + 3 :].split()[0]) == pytest.approx(mean, abs=0.01)
 
 
+@pytest.mark.slow
 def test_two_modes_of_one_height_are_told_apart():
     """Four blobs, two labels of two kinds: which blobs share a label is undecided, but for a tenth of a nat."""
     centres = np.array([[0, 0], [8, 1], [1, 8], [9, 9.0]])
@@ -99,6 +103,7 @@ def test_two_modes_of_one_height_are_told_apart():
     assert all(len(np.unique(with_first[mode == k])) == 1 for k in range(2))
 
 
+@pytest.mark.slow
 def test_two_modes_of_the_same_height_are_told_apart():
     """Rows that are the same with their columns swapped: two blobs beside each other, or one above the other."""
     corner = np.random.default_rng(0).normal(size=(15, 2)) * 0.5

@@ -238,8 +238,8 @@ def load(folder: str | Path) -> Fit:
 def load_tree(folder: str | Path) -> xr.DataTree:
     """ArviZ's tree of a run, as its fit's ``to_arviz()`` made it. Raises DataError as ``load`` does."""
     _record(folder)
-    with _undamaged(Path(folder)):
-        return xr.load_datatree(Path(folder) / "posterior.nc", engine="h5netcdf")
+    with _undamaged(Path(folder)), xr.open_datatree(Path(folder) / "posterior.nc", engine="h5netcdf") as tree:
+        return tree.load()
 
 
 def _record(folder: str | Path) -> dict[str, Any]:

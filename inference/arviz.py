@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 OURS = {"label": "class", "label_2": "class_2"}  # dims, and what they are called in the tree
+DIMENSIONS = ("", "chain", "draw", "sample", "row", "class", "feature")  # of trees, here or as ArviZ works on them
 NUMBERS = 2_000_000  # numbers in a predictive group's largest variable, about
 PRIOR_DRAWS = 500
 DRAWS = 4000  # rows drawn of a label, at least
@@ -189,8 +190,12 @@ def _written(names: np.ndarray) -> np.ndarray:
 
 
 def variable_name(name: str) -> str:
-    """A user's name as one of a variable of ArviZ's trees, where a slash would part groups: another stands for it."""
-    return name.replace("/", "\N{DIVISION SLASH}")
+    """A user's name as one of a variable of ArviZ's trees, which looks the same.
+
+    A slash would part groups there: another stands for it. No variable may have the name of a dimension, or none.
+    """
+    name = name.replace("/", "\N{DIVISION SLASH}")
+    return f"{name}\N{NO-BREAK SPACE}" if name in DIMENSIONS else name
 
 
 def _seen(fit: "Fit", sites: dict[str, np.ndarray]) -> xr.Dataset:

@@ -7,6 +7,7 @@ it cannot convert, and was there already for pandas' Parquet.
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,18 @@ def refuse_other_separators(path: Path) -> None:
         raise DataError(f"'{path}' has one column, '{head}'; separate columns by commas.")
 
 
+def refuse_open_quote(path: Path, rows: int) -> None:
+    """Raise DataError for a CSV with a quote that nothing closes: the rows after it were read as part of its cell."""
+    with path.open("rb") as file:
+        quotes = sum(block.count(b'"') for block in iter(partial(file.read, 1 << 22), b""))
+        file.seek(0)
+        if quotes % 2 and rows < sum(1 for line in file if line.strip(b"\r\n")) - 1:
+            raise DataError(
+                f"'{path}' has {quotes} quotes: one opens a cell, and none closes it, so that the rows after it would "
+                "be lost; close it, or double it where it is part of a cell."
+            )
+
+
 @dataclass(frozen=True)
 class File:
     """A Parquet or CSV file. stamp: its size and time when it was named."""
@@ -131,6 +144,8 @@ class File:
             if batch.num_rows:
                 yield part_of(batch, columns, self.name, start)
             start += batch.num_rows
+        if not parquet:
+            refuse_open_quote(self.path, start)
 
     def cells(self, columns: Columns) -> Iterator[tuple["pa.RecordBatch", set[str]]]:
         """The file's rows with text as such, and which columns are written as whole numbers."""

@@ -7,7 +7,9 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 from scipy.sparse import dia_array, diags_array
 
 from .errors import NoMaximumError, PrecisionError
@@ -27,7 +29,7 @@ from .optimise import (
 )
 from .progress import bar
 from .starts import by_the_centre, pretended, prior_scale, prior_starts
-from .target import log_target
+from .target import lifted, log_target
 
 if TYPE_CHECKING:
     from .problem import Problem
@@ -264,7 +266,8 @@ def whitening(problem: "Problem", mode: Mode) -> np.ndarray:
     Its symmetric root, of parameters scaled to a unit diagonal: the one that rounding errors of the Hessian change by
     as little, so that a seed gives the same draws on any machine.
     Raises PrecisionError where a rounding error of the log density there is not small beside a nat: a sampler or an
-    approximation would see steps in place of a curve (in float32 at some 10^6 rows, in float64 at some 10^13).
+    approximation would see steps in place of a curve (in float32 at some 10^6 rows, in float64 at some 10^13). And
+    where rounding errors of the Hessian hide a curvature that the prior alone has.
     """
     target = {"prior": True, "jacobian": True, **problem.keywords}
     kind = jax.eval_shape(partial(log_target, **target), mode.vector, problem.spec, problem.rows).dtype
@@ -276,10 +279,25 @@ def whitening(problem: "Problem", mode: Mode) -> np.ndarray:
     # Scaled to a unit diagonal first: parameters in grams and in millimetres differ by many orders.
     curvature, axes = np.linalg.eigh(hessian / np.outer(spread, spread))
     if curvature.min() <= 1e-12:
+        if curvature.min() > -1e-12 and _prior_curves(problem, mode.vector, axes[:, 0] / spread):
+            raise PrecisionError(
+                f"parameters go together so closely that {kind} cannot tell how far they may move, as where a column "
+                "lies far from 0 for how little it varies; subtract its mean."
+            )
         raise NoMaximumError(
             "the curvature at the mode is not positive in every direction, so no normal fits there; use nuts."
         )
     return axes / np.sqrt(curvature) @ axes.T / spread[:, None]
+
+
+def _prior_curves(problem: "Problem", vector: np.ndarray, direction: np.ndarray) -> bool:
+    """Whether the log prior bends down along a direction, so that there is a curvature, be it too small to be seen."""
+
+    def along(step: Array) -> Array:
+        lift = lifted(problem.model, problem.shape, vector + step * direction, problem.spec, problem.rows)
+        return jnp.asarray(lift.log_prior + lift.log_jacobian, dtype=float)
+
+    return bool(jax.grad(jax.grad(along))(0.0) < 0)
 
 
 def precondition(problem: "Problem", seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:

@@ -14,6 +14,7 @@ from .table import read_x
 if TYPE_CHECKING:
     from .fit import Fit
 
+ROUNDING = 1e-10  # of a log density, and of one of a row with no feature seen, which is 0
 GENERATED = 1000  # rows of the model's own that others are compared with, where none are given
 
 
@@ -30,11 +31,19 @@ def outliers(fit: "Fit", x: Any, *, held_out: Any = None, seed: int = 0) -> xr.D
     """
     needs_joint(fit, "outliers, P(x)")
     values = rows_of(fit, x)
-    return improbable(fit, values, log_marginal(fit, values).values, held_out=held_out, seed=seed)
+    return improbable(fit, values, held_out=held_out, seed=seed)
 
 
-def improbable(fit: "Fit", values: np.ndarray, score: np.ndarray, *, held_out: Any, seed: int = 0) -> xr.Dataset:
-    """``outliers`` of rows whose log P(x_i) is ``score``, as where a row of the fit was left out of it."""
+def improbable(
+    fit: "Fit", values: np.ndarray, score: np.ndarray | None = None, *, held_out: Any, seed: int = 0
+) -> xr.Dataset:
+    """``outliers`` of rows; score: their log P(x_i), where it is another than the fit's, as a row was left out of it.
+
+    A row of reference that is as probable to the fit as row i, as where both have the same names, is as improbable as
+    that: it would have been scored likewise.
+    """
+    by_fit = log_marginal(fit, values).values
+    score = by_fit if score is None else score
     if held_out is None:
         own = generate(fit, GENERATED, seed=seed)
         reference = read_x(own.to_pandas()[list(fit.schema.columns)], fit.schema)[0]
@@ -50,7 +59,15 @@ def improbable(fit: "Fit", values: np.ndarray, score: np.ndarray, *, held_out: A
                 f"no row of reference has all of {few(columns)}, as some row of x has; hold out more rows."
             )
         theirs = np.sort(log_marginal(fit, np.where(features, reference[whole], np.nan)).values)
-        tail[mine] = (1 + np.searchsorted(theirs, score[mine], side="right")) / (1 + len(theirs))
+        less = np.searchsorted(theirs, _above(score[mine]), side="right")
+        alike = np.searchsorted(theirs, _above(by_fit[mine]), side="right")
+        alike -= np.maximum(less, np.searchsorted(theirs, -_above(-by_fit[mine]), side="left"))
+        tail[mine] = (1 + less + np.maximum(alike, 0)) / (1 + len(theirs))
     return xr.Dataset(
         {"log_marginal": ("row", score), "tail_probability": ("row", tail)}, {"row": np.arange(len(values))}
     )
+
+
+def _above(score: np.ndarray) -> np.ndarray:
+    """What is no more than rounding errors above a log density."""
+    return score + ROUNDING * (1 + np.abs(score))

@@ -109,6 +109,8 @@ def streamed(
         total = one_pass(columns)
     for piece in parts:  # while they were read
         piece.refuse_changed()
+    if total is None and weights is not None:
+        refuse_total(0.0)
     if total is None:
         raise DataError("the files have no rows; give some with at least one.")
     if weights is not None and total.moments is not None:
@@ -143,7 +145,8 @@ def _here(parts_of: Sequence[Any], columns: Columns, full: bool) -> Iterator[Sum
     with bar(desc="rows", unit=" rows", unit_scale=True) as shown:
         for piece in parts_of:
             for part in piece.parts(columns):
-                yield _summary(part, columns, full)
+                if len(part.x):  # of weight 0, all rows may be
+                    yield _summary(part, columns, full)
                 shown.update(len(part.x))
 
 
@@ -155,7 +158,8 @@ def _summary(part: Part, columns: Columns, full: bool) -> Summary:
 def _of_piece(piece: Any, columns: Columns, full: bool) -> Summary | None:
     total = None
     for part in piece.parts(columns):
-        total = _together(total, _summary(part, columns, full), columns)
+        if len(part.x):
+            total = _together(total, _summary(part, columns, full), columns)
     return total
 
 

@@ -143,3 +143,29 @@ def test_the_first_block_of_a_csv_does_not_say_what_a_column_holds(tmp_path):
     assert both.labels == ("0", "1", "2", "other", "u", "v")
     table.assign(c=columns["hidden"], y=rng.normal(size=n)).to_csv(tmp_path / "named.csv", index=False)
     assert summarise(tmp_path / "named.csv", target="y", named=True).levels[2] == ("u", "v")
+
+
+def test_a_quote_that_nothing_closes_takes_no_rows_with_it(tmp_path):
+    """An inch mark inside a cell opens nothing, and one that is closed may hold commas and quotes of its own."""
+    start, end = "a,b,k,note\n" + "1,2,x,ok\n3,4,y,ok\n" * 5, "1.5,2.5,x,ok\n" * 100
+    path = tmp_path / "notes.csv"
+    path.write_text(start + '1,2,x,"5 ft\n' + end)
+    with pytest.raises(DataError, match=r"notes.csv' has 1 quotes: one opens a cell, and none closes it"):
+        summarise(path, target="k", features=["a", "b"])
+    path.write_text(start.replace("3,4,y,ok", '3,4,y,"ok') + end)
+    with pytest.raises(DataError, match=r"notes.csv' has 5 quotes"):
+        summarise(path, target="k", features=["a", "b"])
+    path.write_text(start + '1,2,x,5"\n\n' + end)
+    assert summarise(path, target="k", features=["a", "b"]).rows == 111
+    path.write_text(start + '1,2,x,"5 "" ft, or so"\n' + end)
+    assert summarise(path, target="k", features=["a", "b"]).rows == 111
+
+
+def test_a_part_may_hold_rows_of_no_weight_alone(tmp_path):
+    table = TABLE.assign(weight=(np.arange(ROWS) >= ROWS / 3) * 2.0)
+    whole = summarise(table[FEATURES], table["kind"], weights=table["weight"])
+    for kind in ("parquet", "csv"):
+        found = summarise(written(tmp_path, table, kind=kind), target="kind", weights="weight", features=FEATURES)
+        assert found.moments.count.sum() == whole.moments.count.sum() == 2 * (ROWS - ROWS // 3)
+    with pytest.raises(DataError, match="the weights add up to 0, less than one row"):
+        summarise(written(tmp_path, table.head(300)), target="kind", weights="weight", features=FEATURES)

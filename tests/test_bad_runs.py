@@ -98,7 +98,9 @@ DAMAGES = {
     "version 99": (edit(CURRENT, '"version": 99'), f"was written in format 99, this reads {store.VERSION}"),
     "no version": (edit(CURRENT, '"edition": 1'), "is damaged (no 'version')"),
     "a list": (lambda run: (run / "fit.json").write_text("[]"), "is damaged"),
-    "other rows": (other_rows, "rows.npz is not the file that was written with fit.json"),
+    "other rows": (other_rows, "rows.npz is not as it was written"),
+    "other labels": (edit('"cat"', '"cow"'), "fit.json is not as it was written"),
+    "other method": (edit('"mle"', '"map_estimate"'), "fit.json is not as it was written"),
     "half-written": (half_written, "is no run folder; make one with"),
 }
 

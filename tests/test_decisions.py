@@ -18,7 +18,8 @@ from bayeszoo.inference import (
     reject,
 )
 from bayeszoo.inference.decisions import accuracy_coverage_of, cost_of_error_on
-from bayeszoo.models import gaussian_naive_bayes, linear_regression, softmax_regression
+from bayeszoo.inference.outliers import improbable
+from bayeszoo.models import bernoulli_naive_bayes, gaussian_naive_bayes, linear_regression, softmax_regression
 from scipy import stats
 
 RNG = np.random.default_rng(0)
@@ -174,3 +175,18 @@ def test_an_outlier_has_a_small_tail_with_what_was_seen_of_it():
     np.testing.assert_allclose(answer["log_marginal"], fit.log_marginal(odd))
     with pytest.raises(QueryError, match="no row of reference has all of size, weight"):
         outliers(fit, odd, held_out=odd[1:])
+
+
+def test_a_row_left_out_is_as_rare_as_rows_like_it():
+    """Each scored a little lower than such rows of reference: its tail holds their share, within 4 standard errors."""
+    kind = np.arange(80) % 2
+    x = (RNG.random((80, 2)) < 0.2 + 0.5 * kind[:, None]).astype(float)
+    x[0] = np.nan
+    fit = mle(bernoulli_naive_bayes, x, kind)
+    score = fit.log_marginal(x).values
+    rare = improbable(fit, x, score - 0.01, held_out=None)
+    share = np.exp(score)
+    assert np.all(rare.tail_probability >= share - 4 * np.sqrt(share * (1 - share) / 1_000))
+    assert np.all(rare.tail_probability[1:] <= outliers(fit, x).tail_probability[1:])
+    for rounded in (-1e-15, 0.0, 1e-15):  # nothing is seen of it, which is certain
+        assert improbable(fit, x[:1], np.array([rounded]), held_out=None).tail_probability == 1.0

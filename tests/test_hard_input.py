@@ -13,6 +13,7 @@ from bayeszoo.inference import (
     DataError,
     ModelError,
     NoMaximumError,
+    PrecisionError,
     QueryError,
     laplace,
     map_estimate,
@@ -373,3 +374,18 @@ def test_a_dozen_labels_among_many_rows_are_enough():
     y[known] = np.where(x[known, 0] + 0.5 * rng.normal(size=12) > 0, "yes", "no")
     many, few = map_estimate(logistic, x, y), map_estimate(logistic, x[known], y[known])
     assert many.posterior()["b"].values == pytest.approx(few.posterior()["b"].values, rel=1e-5)
+
+
+def test_columns_too_far_from_0_for_their_spread_are_refused():
+    """By the raw columns of a user's model, 10^6 away: rounding of the Hessian hides what the prior alone has."""
+
+    def known_spread(x, y=None):
+        b = numpyro.sample("b", dist.Normal(0.0, 2.0).expand([3]).to_event(1))
+        numpyro.sample("y", dist.Normal(b[0] + x @ b[1:], 0.7), obs=y)
+
+    x = RNG.normal(size=(300, 2)) + 1e6
+    for fitter in (laplace, nuts):
+        with pytest.raises(PrecisionError, match="subtract its mean"):
+            fitter(known_spread, x, RNG.normal(size=300))
+    x = x - x.mean(axis=0)
+    assert laplace(known_spread, x, RNG.normal(size=300)).warnings == ()

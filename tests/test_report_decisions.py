@@ -184,6 +184,7 @@ def test_labels_at_an_error_rate(monkeypatch, capsys, run):
     wrong = np.mean(table["kind"][named] != new["kind"][named])
     assert wrong < 0.05 + 4 * np.sqrt(0.05 / named.sum())
     cost = float(said.split()[1].rstrip(":"))
+    assert ": of rows left out " in said
     np.testing.assert_array_equal(named, 1 - table[["P(cat)", "P(dog)"]].max(axis=1) <= cost + 5e-5)
     fit = store.load(run)
     p, of = own_label_posterior(fit, fit.to_arviz())
@@ -196,7 +197,9 @@ def test_labels_at_an_error_rate(monkeypatch, capsys, run):
     assert np.mean(table["kind"][named] != new["kind"][named]) <= 0.05
     kept, wrong = named.sum(), np.sum(table["kind"][named] != new["kind"][named])
     cost = cost_of_error(fit, new, new["kind"], error=0.05)
-    assert f"--reject {cost:.4g}: {kept} of {len(new)} rows held out keep a label, of which {wrong} are wrong" in said
+    assert (
+        f"--reject {cost:.4g}: of rows held out {kept} of {len(new)} keep a label, of which {wrong} are wrong" in said
+    )
 
 
 def test_labels_at_a_cost_and_under_other_frequencies(monkeypatch, capsys, run):

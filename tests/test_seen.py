@@ -2,10 +2,11 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from bayeszoo.inference import laplace
-from bayeszoo.models import multinomial_naive_bayes
+from bayeszoo.models import gaussian_naive_bayes, linear_regression, multinomial_naive_bayes
 from bayeszoo.workflow import plots
 from bayeszoo.workflow.seen import draws_of_x, generated, telling_columns
 
@@ -61,3 +62,15 @@ def test_a_column_that_a_label_misses_may_tell_the_others_apart():
     x[codes == 1, 0] += 3
     x[codes == 2, 0] = np.nan
     assert telling_columns(x, codes)[0] == 0
+
+
+@pytest.mark.parametrize("names", [("row", "draw"), ("chain", "sample"), ("", "class")])
+def test_labels_may_be_called_as_dimensions_are(names):
+    x = np.random.default_rng(0).normal(size=(60, 2)) + (np.arange(60) % 2)[:, None]
+    tree = laplace(gaussian_naive_bayes, x, np.array(names)[np.arange(60) % 2], draws=50, chains=2).to_arviz()
+    titles = [axis.get_title().strip() for axis in plots.plot_label_calibration(tree).axes]
+    assert titles == sorted(names)
+    line = laplace(linear_regression, pd.DataFrame({"a": x[:, 0]}), pd.Series(x[:, 1], name=names[1]), draws=50)
+    for draw in (plots.plot_response, plots.plot_response_intervals, plots.plot_response_line):
+        assert plots.figure_of(draw(line.to_arviz())).axes
+    plt.close("all")

@@ -87,7 +87,6 @@ def plot_images(tree: xr.DataTree) -> Figure:
     for k in range(len(real.labels)):
         for first, half in ((0, real.x[codes == k][:IMAGES]), (IMAGES + 1, generated(tree, k, IMAGES, rng))):
             for i, pixels in enumerate(half, first):
-                mosaic[k, :-1, i, :-1] = 0
                 mosaic[k, places[:, 0], i, places[:, 1]] = pixels
     figure, axis = plt.subplots(figsize=(0.6 * (2 * IMAGES + 1), 0.6 * len(real.labels)))
     axis.imshow(

@@ -207,7 +207,7 @@ def _labels(case: Case) -> Iterator[Part]:
         yield Part("Least sure rows", frame=_least_sure(case))
     if case.answers_x:
         held = case.origin.reference
-        score = left_out_log_marginal(fit, case.weights[0]) if case.leaves_out else fit.log_marginal(fit.x).values
+        score = left_out_log_marginal(fit, case.weights[0]) if case.leaves_out else None
         found = improbable(fit, fit.x, score, held_out=held)
         rows = found.log_marginal.values.argsort()[:LISTED]
         table = {

@@ -146,13 +146,12 @@ def predict(
                 "--error-rate finds the cost for --reject under the fit's own label frequencies; leave out --reject "
                 "and --prior, or give --reject a cost."
             )
-        curve = _accuracy_coverage(fit, run, held_out)
+        curve, of = _accuracy_coverage(fit, run, held_out)
         reject = cost_of_error_on(curve, error=error_rate)
         kept = curve.isel(kept=curve.cost.values <= reject).isel(kept=-1)
         wrong = round(int(kept.kept) * (1 - float(kept.accuracy)))
-        of = "left out in turn" if held_out is None else "held out"
         typer.echo(
-            f"--reject {reject:.4g}: {int(kept.kept)} of {int(curve.kept[-1])} rows {of} keep a label, of which "
+            f"--reject {reject:.4g}: of {of} {int(kept.kept)} of {int(curve.kept[-1])} keep a label, of which "
             f"{wrong} are wrong; of new rows somewhat more may be, as the cost was chosen on these.",
             err=True,
         )
@@ -167,8 +166,8 @@ def predict(
     typer.echo(frame.to_csv(index=False), nl=False)
 
 
-def _accuracy_coverage(fit: Any, run: Path, held_out: str | None) -> Any:
-    """The curve of rows held out, or of the run's own, each left out."""
+def _accuracy_coverage(fit: Any, run: Path, held_out: str | None) -> tuple[Any, str]:
+    """The curve of rows held out, or of the run's own, each left out where draws allow it; and of which, in words."""
     from ..inference import accuracy_coverage
     from ..inference.decisions import accuracy_coverage_of
     from ..inference.errors import QueryError
@@ -177,15 +176,15 @@ def _accuracy_coverage(fit: Any, run: Path, held_out: str | None) -> Any:
 
     if held_out is not None:
         rows = datasets.load(held_out)
-        return accuracy_coverage(fit, rows, _labels_of(fit, rows))
+        return accuracy_coverage(fit, rows, _labels_of(fit, rows)), "rows held out"
     known = fit.y >= 0
     if fit.draws_shape == (1, 1) or not known.any() or fit.summary.weighted:
         raise QueryError(
             "--error-rate needs posterior draws and labelled rows in the run, to leave each out; give --held-out "
             "labelled rows that the fit has not seen."
         )
-    p, _ = own_label_posterior(fit, store.load_tree(run))
-    return accuracy_coverage_of(p[known], fit.y[known])
+    p, of = own_label_posterior(fit, store.load_tree(run))
+    return accuracy_coverage_of(p[known], fit.y[known]), of
 
 
 def _labels_of(fit: Any, table: Any) -> Any:

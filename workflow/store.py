@@ -38,10 +38,10 @@ VERSION = 10
 ENOUGH = 20  # held-out rows, with all their cells, for the tail of a distribution
 FUNCTIONS = {name: function for several in CHOICES.values() for name, function in several.items()}
 METHODS = {fitter.__name__: fitter for fitter in (mle, map_estimate, laplace, svi, nuts)}
-HASHED = ("posterior.nc", "rows.npz")  # whose content fit.json knows, as files of two fits are no run
-FILES = (*HASHED, "fit.json")
+FILES = ("posterior.nc", "rows.npz", "fit.json")
 SCORE = "held_out.json"
 WRITTEN = ("generated.csv", "report.html")  # beside the run's own files, by the verbs
+DIGESTS = "digests"  # of all files of a run, as files of two fits are none, and an edited one would not say so
 MODEL = "model.py"  # the file of a model of the user's own, which is run when the run is read
 
 
@@ -128,10 +128,11 @@ def save(fit: Fit, folder: str | Path, origin: Origin = WHOLE) -> xr.DataTree:
         others = {"numbers": origin.numbers, "held": origin.held}
         others = {name: value for name, value in others.items() if value is not None}
         np.savez(new / "rows.npz", **_arrays(fit), **others)
-        record |= {name: _digest(new / name) for name in HASHED}
-        (new / "fit.json").write_text(json.dumps(record, indent=1) + "\n")
         if own is not None:
             (new / MODEL).write_text(own, encoding="utf-8")
+        record[DIGESTS] = {file.name: _digest(file) for file in new.iterdir()}
+        record[DIGESTS]["fit.json"] = _digest_of(record)
+        (new / "fit.json").write_text(json.dumps(record, indent=1) + "\n")
         # Files of two fits are no run, whatever interrupts what follows.
         for name in (SCORE, "fit.json", MODEL, *WRITTEN):
             (folder / name).unlink(missing_ok=True)
@@ -175,6 +176,12 @@ def _summary(arrays: dict[str, np.ndarray], schema: Schema, response: bool, rows
 def _digest(file: Path) -> str:
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _digest_of(record: Mapping[str, Any]) -> str:
+    """Of all that a record says, its digests of the other files among it."""
+    others = {name: digest for name, digest in record[DIGESTS].items() if name != "fit.json"}
+    return hashlib.sha256(json.dumps({**record, DIGESTS: others}).encode()).hexdigest()
 
 
 def _encode(name: str, value: Any) -> Any:
@@ -254,9 +261,11 @@ def _record(folder: str | Path) -> dict[str, Any]:
         record = json.loads((folder / "fit.json").read_text())
         if record["version"] != VERSION:
             raise DataError(f"'{folder}' was written in format {record['version']}, this reads {VERSION}; fit again.")
-        for name in HASHED:
-            if _digest(folder / name) != record[name]:
-                raise ValueError(f"{name} is not the file that was written with fit.json")
+        for name, digest in record[DIGESTS].items():
+            if not (folder / name).is_file():
+                raise DataError(f"'{folder}' is damaged (no {name}); fit again.")
+            if digest != (_digest_of(record) if name == "fit.json" else _digest(folder / name)):
+                raise ValueError(f"{name} is not as it was written")
     return record
 
 
@@ -273,8 +282,6 @@ def _undamaged(folder: Path) -> Iterator[None]:
 
 def _read(record: dict[str, Any], folder: Path) -> Fit:
     keywords = {name: _decode(value) for name, value in record["hyperparameters"].items()}
-    if record["own"] and not (folder / MODEL).is_file():
-        raise DataError(f"'{folder}' is damaged (no {MODEL}); fit again.")
     function = read_model(folder / MODEL, record["model"]) if record["own"] else MODELS[record["model"]]
     now = imported(function) if record["own"] else {}
     for name, text in record["imports"].items():

@@ -25,6 +25,7 @@ from .support import refuse_missing, refuse_parts
 from .table import Schema, nearly_counts
 from .target import (
     constrain,
+    likelihood_counts_rows,
     prior_vectors,
     reads_table,
     rows_apart_and_together,
@@ -38,6 +39,7 @@ HARMLESS = 1e-3  # nats a width of the posterior by which few rows may miss the 
 TRIED_AT = 4  # draws of the prior, and as many places near 0 and FAR, at which rows are looked at
 FAR = (4.0, 8.0)  # unconstrained values, of either sign
 NEIGHBOURS = 1_000  # rows of a run that are looked at together, to see whether they see each other
+MANY = 1_000_000  # rows up to which all are looked at together, where the likelihood of many may be another
 PRIOR_DRAWS = 262  # for scales and starting points, CHECKS among them
 LOADED = 1 << 31  # bytes up to which a table that was streamed is loaded, where its likelihood needs every row
 
@@ -93,6 +95,7 @@ class Problem:
         # Priors need a table to run on; where they do not look at it, one row does for tables of any size.
         self.table = self.few if self.reads_table else take(self.few, np.arange(1))
         self._check_rows_independent(few)
+        self._check_likelihood_of_many(few)
         self._check_nothing_looks_at_what_is_missing()
         self._sampled = sampled
         none = Compressed(None, self.summary, True, "all rows, as asked for")
@@ -270,6 +273,24 @@ class Problem:
                     f"the rows of {self.model.name} are not independent given its parameters (what it says of a row in "
                     f"a table of {len(few)} changes with the others); compute what rows share in advance, or pass it "
                     "in as a hyperparameter."
+                )
+
+    def _check_likelihood_of_many(self, sample: Part) -> None:
+        """Likewise where the likelihood of as many rows as there are may be another than that of those looked at."""
+        count = self.summary.rows
+        sizes = self.spec.features, self.spec.classes, self.spec.kinds
+        if count <= NEIGHBOURS or not likelihood_counts_rows(self.model, self.shape, *sizes, count):
+            return
+        every = np.arange(min(count, MANY))
+        rows = self.lay(replace(sample.take(every % len(sample.x)), weights=None), pad=False)
+        terms = partial(rows_apart_and_together, spec=self.spec, rows=rows, few=every, **self.keywords)
+        for vector in self.prior_draws(0)[:TRIED_AT]:
+            apart, together, _ = terms(vector)
+            typical = np.median([1.0, *np.abs(together[np.isfinite(together)])])
+            if not np.allclose(apart, together, 1e-6, 1e-6 * max(1.0, typical), equal_nan=True):
+                raise ModelError(
+                    f"what {self.model.name} says of a row changes with how many there are (of {count} another than of "
+                    "one); pass what depends on their number in as a hyperparameter."
                 )
 
     def _first_part(self) -> Part | None:

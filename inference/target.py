@@ -1,5 +1,6 @@
 """The log density over unconstrained parameters that every fit works on."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -17,6 +18,7 @@ from .joint import Lift, Rows, row_terms, scaled, split
 from .structure import ProperDraws, Structure, blank, told_by_name
 
 # Of programs that run once on little data: compiling them takes longer than running them without any optimisation.
+SOME = 1021, 1031  # rows, two primes, of tables whose programs differ by their sizes alone
 ONCE = {"xla_backend_optimization_level": 0}
 
 
@@ -171,3 +173,37 @@ def _needed(
     constants = zip(trace.jaxpr.constvars, trace.consts, strict=True)
     equations += [("constant", str(np.asarray(value))) for var, value in constants if id(var) in needed]
     return any(id(var) in needed for var in trace.jaxpr.invars[:2]), equations
+
+
+def likelihood_counts_rows(
+    model: Declared, shape: Structure, features: int, classes: int, kinds: tuple[int, ...], rows: int
+) -> bool:
+    """Whether the program of the likelihood of a table of ``rows`` rows may be another than that of some thousand.
+
+    Numbers that differ between two tables are sizes; all else that is not the same in the third was chosen by its size.
+    """
+    texts, numbers = zip(*(_program(model, shape, features, classes, kinds, n) for n in (*SOME, rows)), strict=True)
+    if not texts[0] == texts[1] == texts[2]:
+        return True
+    return any(one == two != three for one, two, three in zip(*numbers, strict=True))
+
+
+@lru_cache(maxsize=1024)
+def _program(
+    model: Declared, shape: Structure, features: int, classes: int, kinds: tuple[int, ...], rows: int
+) -> tuple[list[str], list[str]]:
+    """The program of the likelihood as text between numbers, and these."""
+
+    def terms(x: Array, y: Array, vector: Array, spec: Spec) -> list[Array]:
+        values = lifted(model, shape, vector, spec, Rows(x, None, y)).values
+        with handlers.trace() as trace, handlers.substitute(data=values):
+            model(x, y, replace(spec, rows=rows))
+        sites = [trace[name] for name in ("x", "y") if name in trace and trace[name]["type"] == "sample"]
+        return [scaled(site, site["fn"].log_prob(site["value"])) for site in sites]
+
+    x = jax.ShapeDtypeStruct((rows, features), np.float64)
+    y = jax.ShapeDtypeStruct((rows,), int if shape.classes else np.float64)
+    with told_by_name(model):
+        program = jax.make_jaxpr(terms)(x, y, np.zeros(shape.size), blank(features, classes, kinds))
+    text = "".join(str(program).split())  # longer numbers break lines elsewhere
+    return re.split(r"\d+", text), re.findall(r"\d+", text)

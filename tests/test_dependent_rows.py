@@ -138,3 +138,18 @@ def test_a_constant_is_no_parameter():
 
     with pytest.raises(ModelError, match="site 'a' is a Delta, a constant; write the number"):
         mle(constant, np.zeros((20, 1)), np.zeros(20))
+
+
+@pytest.mark.parametrize("told", ["len(x)", "spec.rows"])
+def test_a_likelihood_that_is_another_for_many_rows_is_refused(told):
+    """Above any number of rows that are looked at together; as many below it are what they are."""
+
+    def changing(x, y=None, *, spec):
+        mean, width = sample("mean", dist.Normal(0.0, 10.0)), sample("width", dist.HalfNormal(10.0))
+        many = (x.shape[0] if told == "len(x)" else spec.rows) > 3_000
+        sample("y", dist.StudentT(2.0, mean, width) if many else dist.Normal(mean, width), obs=y)
+
+    x, y = RNG.normal(size=(5_000, 1)), RNG.standard_t(2, size=5_000)
+    with pytest.raises(ModelError, match="changes with how many there are"):
+        map_estimate(changing, x, y)
+    assert map_estimate(changing, x[:2_000], y[:2_000]).compression.startswith("2000 rows as")

@@ -22,7 +22,7 @@ class NoMaximumError(BayeszooError):
 
 
 class PrecisionError(BayeszooError):
-    """The log density is so large that the arithmetic cannot tell neighbouring parameters apart."""
+    """The arithmetic cannot tell neighbouring parameters apart: the log density is too large, or they go together."""
 
 
 class FitWarning(UserWarning):

@@ -264,11 +264,9 @@ class Problem:
             # Of the rows that stay where half are others, the same program says the same, to the last bit.
             moved = terms(vector, few=np.where(stay, few, few[0]))[1]
             alike = len(together) < len(few) or np.array_equal(together[stay], moved[stay], equal_nan=True)
-            typical = np.median([1.0, *np.abs(together[np.isfinite(together)])])
             # Far out rounding errors may be large, and tables of one row and of many have others.
-            near, small = place < 2 * len(draws), 1e-6 * max(1.0, typical)
-            close = not near or np.allclose(apart, together, 1e-6, small, equal_nan=True)
-            if not (alike and close):
+            near = place < 2 * len(draws)
+            if not (alike and (not near or _close(apart, together))):
                 raise ModelError(
                     f"the rows of {self.model.name} are not independent given its parameters (what it says of a row in "
                     f"a table of {len(few)} changes with the others); compute what rows share in advance, or pass it "
@@ -276,7 +274,7 @@ class Problem:
                 )
 
     def _check_likelihood_of_many(self, sample: Part) -> None:
-        """Likewise where the likelihood of as many rows as there are may be another than that of those looked at."""
+        """Refuse a likelihood that is another for as many rows as there are than for those that were looked at."""
         count = self.summary.rows
         sizes = self.spec.features, self.spec.classes, self.spec.kinds
         if count <= NEIGHBOURS or not likelihood_counts_rows(self.model, self.shape, *sizes, count):
@@ -286,8 +284,7 @@ class Problem:
         terms = partial(rows_apart_and_together, spec=self.spec, rows=rows, few=every, **self.keywords)
         for vector in self.prior_draws(0)[:TRIED_AT]:
             apart, together, _ = terms(vector)
-            typical = np.median([1.0, *np.abs(together[np.isfinite(together)])])
-            if not np.allclose(apart, together, 1e-6, 1e-6 * max(1.0, typical), equal_nan=True):
+            if not _close(apart, together):
                 raise ModelError(
                     f"what {self.model.name} says of a row changes with how many there are (of {count} another than of "
                     "one); pass what depends on their number in as a hyperparameter."
@@ -369,3 +366,9 @@ def _standing_for(few: Part, summary: Summary) -> np.ndarray:
     """Weights with which a sample stands for all rows."""
     weights = np.ones(len(few.x)) if few.weights is None else few.weights
     return weights * (summary.rows / len(few.x))
+
+
+def _close(apart: np.ndarray, together: np.ndarray) -> bool:
+    """Whether rows have the log-likelihoods of tables of one row each in a table of all, but for rounding errors."""
+    typical = np.median([1.0, *np.abs(together[np.isfinite(together)])])
+    return np.allclose(apart, together, 1e-6, 1e-6 * max(1.0, typical), equal_nan=True)

@@ -105,6 +105,17 @@ def prior_vectors(key: Array, spec: Spec, rows: Rows, *, model: Declared, shape:
     return jax.lax.map(one, jax.random.split(key, draws))  # compiles in half the time of a vmap
 
 
+def _observed(model: Declared, values: dict[str, Array], spec: Spec, x: Array, y: Array) -> list[dict]:
+    """The sites 'x' and 'y' of a table, of those that the model declares."""
+    with handlers.trace() as trace, handlers.substitute(data=values):
+        model(x, y, replace(spec, rows=x.shape[0]))
+    return [trace[name] for name in ("x", "y") if name in trace and trace[name]["type"] == "sample"]
+
+
+def _terms(sites: list[dict]) -> list[Array]:
+    return [scaled(site, site["fn"].log_prob(site["value"])) for site in sites]
+
+
 @partial(jax.jit, static_argnames=("model", "shape"), compiler_options=ONCE)
 def rows_apart_and_together(
     vector: Array, spec: Spec, rows: Rows, few: Array, *, model: Declared, shape: Structure
@@ -116,11 +127,9 @@ def rows_apart_and_together(
     """
     values = lifted(model, shape, vector, spec, rows).values
     x, y = (part[few] for part in rows.table)
-    with handlers.trace() as trace, handlers.substitute(data=values):
-        model(x, y, replace(spec, rows=few.shape[0]))
-    sites = [trace[name] for name in ("x", "y") if name in trace and trace[name]["type"] == "sample"]
+    sites = _observed(model, values, spec, x, y)
     apart = row_log_likelihoods(model, shape, values, spec, Rows(x, None, y))
-    terms = [scaled(site, site["fn"].log_prob(site["value"])) for site in sites]
+    terms = _terms(sites)
     if all(term.shape[:1] == few.shape for term in terms):
         together = sum(term.reshape(len(few), -1).sum(axis=1) for term in terms)
     else:
@@ -196,10 +205,7 @@ def _program(
 
     def terms(x: Array, y: Array, vector: Array, spec: Spec) -> list[Array]:
         values = lifted(model, shape, vector, spec, Rows(x, None, y)).values
-        with handlers.trace() as trace, handlers.substitute(data=values):
-            model(x, y, replace(spec, rows=rows))
-        sites = [trace[name] for name in ("x", "y") if name in trace and trace[name]["type"] == "sample"]
-        return [scaled(site, site["fn"].log_prob(site["value"])) for site in sites]
+        return _terms(_observed(model, values, spec, x, y))
 
     x = jax.ShapeDtypeStruct((rows, features), np.float64)
     y = jax.ShapeDtypeStruct((rows,), int if shape.classes else np.float64)
